@@ -1,0 +1,25 @@
+"""The one place that says how a mistake of the user is reported: one sentence with what, where and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. Its text is one sentence; no traceback is shown (exit code 2, a Dagster `Failure`)."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, or None where nothing is known."""
+    candidates = sorted(known)
+    matches = difflib.get_close_matches(name, candidates, n=1, cutoff=0.0)
+    return matches[0] if matches else None
+
+
+def unknown(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UserError:
+    """The error for a name that does not exist: `unknown feature set 'tpo' in x.toml; the nearest is 'top'`."""
+    closest = nearest(name, known)
+    place = f" in {where}" if where else ""
+    advice = f"the nearest is {closest!r}" if closest is not None else "none is known"
+    return UserError(f"Unknown {kind} {name!r}{place}; {advice}.")
