@@ -87,7 +87,7 @@ class ActivationFactoryConfig(Settings):
     """Shuffle within the buffer of "activations-1d"."""
     ignore_token_ids: list[int] | None = None
     """Tokens that count nowhere; the beginning-, end-of-sequence and padding tokens where not set."""
-    ignore_positions: list[int] = []
+    ignore_positions: list[int] = Field(default_factory=list)
     """Positions of a context that count nowhere; [0] for models whose first position is an outlier."""
     pack_documents: bool = True
     """Cut contexts from the documents laid end to end; otherwise one context a document, truncated and padded."""

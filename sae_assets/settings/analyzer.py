@@ -22,6 +22,13 @@ class SubsampleConfig(Settings):
     """Tokens to keep around the peak; the whole context where not set."""
 
 
+def _default_subsamples() -> dict[str, SubsampleConfig]:
+    return {
+        "top_activations": SubsampleConfig(proportion=1.0, n_samples=10),
+        NON_ACTIVATING: SubsampleConfig(proportion=0.3, n_samples=20, max_length=50),
+    }
+
+
 class FeatureAnalyzerConfig(Settings):
     """How many tokens to analyse and which contexts to keep for each feature."""
 
@@ -29,10 +36,7 @@ class FeatureAnalyzerConfig(Settings):
     """Tokens to analyse; padding and ignored tokens are not counted."""
     ignore_token_ids: list[int] | None = None
     """Tokens that count nowhere, beside those of the activation factory."""
-    subsamples: dict[str, SubsampleConfig] = {
-        "top_activations": SubsampleConfig(proportion=1.0, n_samples=10),
-        NON_ACTIVATING: SubsampleConfig(proportion=0.3, n_samples=20, max_length=50),
-    }
+    subsamples: dict[str, SubsampleConfig] = Field(default_factory=_default_subsamples)
     """Groups of sample contexts by name; `non_activating` holds contexts on which the feature is silent."""
     seed: int = 42
     """Seed of the draw from magnitude bands and of silent contexts."""

@@ -21,7 +21,7 @@ class AutoInterpConfig(Settings):
     """The endpoint that explains, the examples it is shown and how explanations are scored."""
 
     explainer_type: Literal["openai", "neuronpedia"] = "openai"
-    """Form of the prompt: token-activation pairs ("openai"), or highlighted examples with output tokens ("neuronpedia")."""
+    """Form of the prompt: token-activation pairs ("openai"), or marked examples with output tokens ("neuronpedia")."""
     openai_api_key: SecretStr | None = Field(default_factory=_key_of_environment)
     """Key of the endpoint; the environment's OPENAI_API_KEY where not set. Never stored."""
     openai_model: str = "gpt-3.5-turbo"
@@ -38,7 +38,7 @@ class AutoInterpConfig(Settings):
     """Share of the window's peak above which a token is marked for the explainer."""
     max_length: int = Field(default=50, ge=1)
     """Tokens of a window around its peak."""
-    scorer_type: list[Scorer] = ["detection", "fuzzing"]
+    scorer_type: list[Scorer] = Field(default_factory=lambda: ["detection", "fuzzing"])
     """How explanations are scored."""
     detection_n_examples: int = Field(default=5, ge=1)
     """Windows of either kind that detection judges."""

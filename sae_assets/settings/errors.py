@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. Its text is one sentence; no traceback is shown (exit code 2, a Dagster `Failure`)."""
+    """A mistake that the user can mend. Its text is one sentence; no traceback is shown: exit code 2, a `Failure`."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

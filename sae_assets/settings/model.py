@@ -69,7 +69,7 @@ class LanguageModelConfig(BaseModelConfig):
     max_length: int = Field(default=2048, ge=1)
     """Longest context, in tokens, that is given to the model."""
     backend: Literal["huggingface", "transformer_lens", "tokenizer_only", "auto"] = "auto"
-    """Library that runs the model; "auto" and "transformer_lens" are the same here, "tokenizer_only" loads no weights."""
+    """What runs the model: "auto" and "transformer_lens" are the same here, "tokenizer_only" loads no weights."""
     prepend_bos: bool = True
     """Put the beginning-of-sequence token before each context."""
     bos_token_id: int | None = None

@@ -13,6 +13,6 @@ class MongoDBConfig(Settings):
     """Which MongoDB to use; with no URI, the server that comes with `sae-assets[embedded]`."""
 
     mongo_uri: str | None = Field(default_factory=lambda: os.environ.get("MONGO_URI") or None, repr=False)
-    """`localhost`, `host:port` or a full `mongodb://` URI; the environment's MONGO_URI where not set, else the bundled server."""
+    """`localhost`, `host:port` or a `mongodb://` URI; unset, the environment's MONGO_URI or the bundled server."""
     mongo_db: str = Field(default_factory=lambda: os.environ.get("MONGO_DB") or "mechinterp")
     """Database; the environment's MONGO_DB where not set, else "mechinterp"."""
