@@ -1,0 +1,1 @@
+"""The language model: token ids with their characters, activations at a hook point, final norm and unembedding."""
