@@ -56,12 +56,12 @@ class Occurrences(NamedTuple):
         """The occurrences in some contexts, ordered by feature, then by the contexts' order."""
         key = active.feature * len(context_idx) + active.context
         key, order = torch.sort(key, stable=True)
-        pair, length = torch.unique_consecutive(key, return_counts=True)
+        pair, pair_of_token, length = torch.unique_consecutive(key, return_inverse=True, return_counts=True)
         values = active.value[order]
         return Occurrences(
             feature=pair // max(len(context_idx), 1),
             context_idx=context_idx[pair % max(len(context_idx), 1)],
-            peak=torch.segment_reduce(values, "max", lengths=length),
+            peak=values.new_zeros(len(pair)).scatter_reduce_(0, pair_of_token, values, "amax"),
             offsets=_offsets(length),
             positions=active.position[order].int(),
             values=values,

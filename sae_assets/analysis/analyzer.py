@@ -1,0 +1,103 @@
+"""`FeatureAnalyzer`: from activations and an SAE to what every feature activates on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from sae_assets.activations.batch import ActivationBatch
+from sae_assets.analysis.accumulator import FeatureAccumulator
+from sae_assets.analysis.encoding import Encoder, encoded_contexts
+from sae_assets.analysis.sampling import SamplingPlan
+from sae_assets.analysis.summaries import FeatureSummaries
+from sae_assets.engine.progress import Progress, Step, silent
+from sae_assets.settings.analyzer import FeatureAnalyzerConfig
+from sae_assets.settings.errors import UserError
+
+if TYPE_CHECKING:
+    from sae_assets.activations.factory import ActivationFactory
+
+
+class FeatureAnalyzer:
+    """Finds out on which contexts each feature of an SAE activates, and how strongly."""
+
+    def __init__(self, cfg: FeatureAnalyzerConfig):
+        """An analyzer with these settings; it holds no state between analyses."""
+        self.cfg = cfg
+
+    def analyze_chunk(
+        self,
+        activation_factory: ActivationFactory,
+        *,
+        sae: Encoder,
+        model: Any = None,
+        datasets: Mapping[str, Any] | None = None,
+        amp_dtype: torch.dtype = torch.float32,
+        progress: Progress = silent,
+    ) -> FeatureSummaries:
+        """Analyses what the factory produces.
+
+        Args:
+            activation_factory: a factory whose target is "activations-2d".
+            sae: the SAE to analyse.
+            model: the `TransformerLensLanguageModel`; not needed where all sources are activations.
+            datasets: for each dataset source its dataset, from the `datasets` library or as a `DatasetConfig`.
+            amp_dtype: precision of the encoder's product.
+            progress: told how many tokens are done.
+
+        Raises:
+            UserError: the settings and the arguments do not fit together, or the activations are not finite.
+        """
+        batches = activation_factory.process(
+            model=model, datasets=datasets, token_budget=self.cfg.total_analyzing_tokens
+        )
+        return self.analyze_batches(batches, sae=sae, amp_dtype=amp_dtype, progress=progress)
+
+    def analyze_batches(
+        self,
+        batches: Iterable[ActivationBatch],
+        *,
+        sae: Encoder,
+        amp_dtype: torch.dtype = torch.float32,
+        progress: Progress = silent,
+    ) -> FeatureSummaries:
+        """Analyses batches of whole contexts, up to `total_analyzing_tokens`; each context comes once.
+
+        The result depends neither on the order of contexts nor on how they come in batches, unless the budget ends
+        before the batches do: then the first tokens count.
+
+        Raises:
+            UserError: there is no token to analyse, an activation is not finite, or d_model is not the SAE's.
+        """
+        accumulator = None
+        done, total = 0, self.cfg.total_analyzing_tokens
+        progress(Step("features", 0, total, "tokens"))
+        for batch in self._within_budget(batches):
+            if accumulator is None:
+                plan = SamplingPlan.of(self.cfg)
+                accumulator = FeatureAccumulator(plan, sae.d_sae, batch.tokens.shape[1], batch.activations.device)
+            for encoded in encoded_contexts(batch, sae, amp_dtype):
+                accumulator.add(encoded.active, encoded.context_idx, encoded.n_tokens)
+                done += encoded.n_tokens
+                progress(Step("features", done, total, "tokens"))
+        if accumulator is None or accumulator.n_tokens == 0:
+            raise UserError("There is no token to analyse: the activations are empty or every token is ignored.")
+        return accumulator.summaries()
+
+    def _within_budget(self, batches: Iterable[ActivationBatch]) -> Iterator[ActivationBatch]:
+        """The batches with this analysis' ignored tokens masked, ending with exactly the tokens that were asked for."""
+        left = self.cfg.total_analyzing_tokens
+        for batch in batches:
+            mask = batch.mask
+            if self.cfg.ignore_token_ids:
+                ignored = torch.tensor(self.cfg.ignore_token_ids, device=batch.tokens.device, dtype=batch.tokens.dtype)
+                mask = mask & ~torch.isin(batch.tokens, ignored)
+            n_tokens = int(mask.sum())
+            if n_tokens > left:
+                mask = mask & (mask.flatten().cumsum(0) <= left).view_as(mask)
+            yield ActivationBatch(batch.context_idx, batch.tokens, mask, batch.activations)
+            left -= min(n_tokens, left)
+            if left == 0:
+                return

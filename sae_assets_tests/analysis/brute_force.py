@@ -1,0 +1,75 @@
+"""The definitions of DESIGN 6 written down as plainly as can be, over dense arrays that fit in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sae_assets.activations import ActivationBatch
+from sae_assets.analysis.hashing import context_hash
+from sae_assets.analysis.magnitude import PEAKS
+from sae_assets.analysis.silence import N_REFERENCE
+
+
+class TableSAE:
+    """An SAE whose features are looked up: activations of width d_model go through one fixed random map and a ReLU."""
+
+    is_batch_dependent = False
+
+    def __init__(self, d_model: int, d_sae: int, seed: int, bias: float = -1.0):
+        generator = torch.Generator().manual_seed(seed)
+        self.d_model, self.d_sae = d_model, d_sae
+        # Eighths, so that every sum of products is exact in float32 whatever the order of adding.
+        self.weights = torch.randn(d_model, d_sae, generator=generator).mul(8).round().div(8)
+        self.bias = bias
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x @ self.weights + self.bias)
+
+
+@dataclass
+class Dense:
+    """All activations of some contexts, with what counts."""
+
+    context_idx: np.ndarray
+    acts: np.ndarray
+    mask: np.ndarray
+
+    @property
+    def counted(self) -> np.ndarray:
+        return np.where(self.mask[:, :, None], self.acts, 0.0)
+
+    @property
+    def peaks(self) -> np.ndarray:
+        return self.counted.max(1)
+
+
+def dense(batch: ActivationBatch, sae: TableSAE) -> Dense:
+    clean = torch.where(batch.mask[:, :, None], batch.activations, 0.0)
+    acts = torch.stack([sae.encode(context) for context in clean])
+    return Dense(batch.context_idx.numpy(), acts.numpy(), batch.mask.numpy())
+
+
+def top_contexts(data: Dense, feature: int, n: int) -> list[tuple[int, float]]:
+    rows = [(-float(p), int(c)) for c, p in zip(data.context_idx, data.peaks[:, feature], strict=True) if p > 0]
+    return [(c, -p) for p, c in sorted(rows)[:n]]
+
+
+def band_contexts(data: Dense, feature: int, lower: float, upper: float, n: int, seed: int) -> set[int]:
+    peaks = data.peaks[:, feature]
+    maximum = float(peaks.max())
+    hashes = context_hash(torch.from_numpy(data.context_idx), seed).numpy()
+    bins = PEAKS.of(torch.from_numpy(np.maximum(peaks, 1e-30).astype(np.float32))).numpy()
+    rows = [(int(bins[i]), int(hashes[i]), int(data.context_idx[i]), float(peaks[i])) for i in range(len(peaks))]
+    rows = sorted(row for row in rows if row[3] > 0)
+    kept = [row for b in {row[0] for row in rows} for row in [r for r in rows if r[0] == b][:n]]
+    inside = sorted((h, c) for _, h, c, p in kept if lower * maximum < p <= upper * maximum)
+    return {c for _, c in inside[:n]}
+
+
+def silent_contexts(data: Dense, feature: int, n: int, seed: int) -> list[int]:
+    with_tokens = data.mask.any(1)
+    context_idx, peaks = data.context_idx[with_tokens], data.peaks[with_tokens, feature]
+    hashes = context_hash(torch.from_numpy(context_idx), seed).numpy()
+    reference = sorted(zip(hashes.tolist(), context_idx.tolist(), peaks.tolist(), strict=True))[:N_REFERENCE]
+    return [c for _, c, p in reference if p == 0][:n]
