@@ -1,0 +1,1 @@
+"""Explaining features in words by a language model, and scoring the explanations."""

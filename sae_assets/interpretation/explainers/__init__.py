@@ -1,0 +1,12 @@
+"""The ways to ask for an explanation, by the name that settings use."""
+
+from sae_assets.interpretation.explainers import neuronpedia, openai
+from sae_assets.interpretation.explainers.explainer import Explainer
+
+EXPLAINERS: dict[str, Explainer] = {
+    "openai": Explainer("openai", openai.prompt_fields),
+    "neuronpedia": Explainer("neuronpedia", neuronpedia.prompt_fields),
+}
+"""Every explainer."""
+
+__all__ = ["EXPLAINERS", "Explainer"]
