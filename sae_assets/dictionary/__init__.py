@@ -1,0 +1,1 @@
+"""Sparse autoencoders: architectures and checkpoint formats."""
