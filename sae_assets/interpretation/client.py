@@ -10,13 +10,14 @@ import openai
 from openai.types.chat import ChatCompletion
 
 from sae_assets.interpretation.answers import AnswerModel, read_answer
-from sae_assets.interpretation.failures import Endpoint, EndpointError, describe, not_chat_completions, without_password
+from sae_assets.interpretation.failures import Endpoint, EndpointError, checked_url, describe, not_chat_completions
 from sae_assets.interpretation.records import Usage
 from sae_assets.interpretation.retries import retrying
 from sae_assets.interpretation.templates import Messages
 from sae_assets.settings import AutoInterpConfig, UserError
 
 OPENAI_URL = "https://api.openai.com/v1"
+PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 HOW_TO_CONFIGURE = (
     "No endpoint is configured: set OPENAI_API_KEY, or OPENAI_BASE_URL for another OpenAI-compatible endpoint, "
@@ -73,14 +74,18 @@ class LLMClient:
             first_wait: upper bound in seconds of the first wait before a request is sent again.
 
         Raises:
-            UserError: no endpoint is configured, or the key or proxy cannot be used.
+            UserError: no endpoint is configured, or its address, key or proxy cannot be used.
         """
         if not is_configured(cfg):
             raise UserError(f"{HOW_TO_CONFIGURE}.")
         key = cfg.openai_api_key.get_secret_value().strip() if cfg.openai_api_key else None
         if key is not None and not (key.isascii() and key.isprintable()):
             raise UserError("The API key of auto_interp has characters that no key has; set OPENAI_API_KEY again.")
-        self._endpoint = Endpoint(cfg.openai_base_url or OPENAI_URL, cfg.openai_model, key, cfg.openai_proxy)
+        url = checked_url(cfg.openai_base_url or OPENAI_URL, "openai_base_url", ("http", "https"))
+        proxy = cfg.openai_proxy and checked_url(
+            cfg.openai_proxy, "openai_proxy", ("http", "https", "socks5", "socks5h")
+        )
+        self._endpoint = Endpoint(url, cfg.openai_model, key, proxy or None)
         limits = openai.Timeout(timeout, connect=min(timeout, 10.0))
         self._openai = openai.OpenAI(
             # Endpoints without keys ignore this one; without any, the library would refuse to start.
@@ -88,7 +93,7 @@ class LLMClient:
             base_url=self._endpoint.url,
             timeout=limits,
             max_retries=0,
-            http_client=_proxied(cfg.openai_proxy, limits) if cfg.openai_proxy else None,
+            http_client=_proxied(proxy, limits) if proxy else None,
         )
         self._closing = threading.Event()
         self._retrying = retrying(first_wait, self._closing, lambda: self.has_answered)
@@ -145,6 +150,8 @@ class LLMClient:
         raise describe(refusal, self._endpoint) from None
 
     def _send(self, messages: Messages, structure: dict[str, Any] | None) -> object:
+        if self._closing.is_set():
+            raise EndpointError("The work was ended before the endpoint answered.")
         return self._openai.chat.completions.create(
             model=self._endpoint.model,
             messages=[{"role": "system", "content": messages.system}, {"role": "user", "content": messages.user}],
@@ -181,6 +188,5 @@ def _proxied(proxy: str, timeout: openai.Timeout) -> Any:
         return openai.DefaultHttpx2Client(proxy=proxy, timeout=timeout)
     except (ValueError, ImportError):
         raise UserError(
-            f"The proxy {without_password(proxy)!r} of auto_interp.openai_proxy cannot be used; "
-            "give a URL like http://host:port."
+            "The proxy of auto_interp.openai_proxy cannot be used; give one like http://host:port."
         ) from None

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
+from sae_assets.settings import UserError
+
 PAYMENT_REQUIRED = 402
 QUOTA_CODE = "insufficient_quota"
 
@@ -48,9 +50,21 @@ class Endpoint(NamedTuple):
 
 
 def without_password(url: str) -> str:
-    """The URL without its user and password."""
+    """The URL without its user, password and query."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
+
+
+def checked_url(url: str, field: str, schemes: tuple[str, ...]) -> str:
+    """The URL itself, or a `UserError` that names the field but not the text, which may hold a password."""
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_url = False
+    if not is_url:
+        raise UserError(f"auto_interp.{field} is not an address; give one like {schemes[0]}://host:port.")
+    return url
 
 
 def is_quota_used_up(error: openai.APIStatusError) -> bool:

@@ -1,0 +1,267 @@
+"""The client against a real server: retries, forms of answers, errors in sentences, and no key anywhere."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from email.utils import formatdate
+
+import pytest
+from pydantic import SecretStr
+
+from sae_assets.interpretation.answers import VerdictsAnswer
+from sae_assets.interpretation.client import LLMClient, is_configured
+from sae_assets.interpretation.failures import EndpointError, EndpointUnusableError
+from sae_assets.interpretation.records import Usage
+from sae_assets.interpretation.templates import Messages
+from sae_assets.settings import AutoInterpConfig, UserError
+from sae_assets_tests.interpretation.conftest import Config
+from sae_assets_tests.interpretation.llm_server import (
+    Fault,
+    LLMServer,
+    body,
+    content,
+    cut_connection,
+    hang,
+    refusal,
+    status,
+)
+
+KEY = "sk-very-secret-0123456789"
+PROMPT = Messages(
+    'You judge. Fields: "verdicts".', 'Explanation: "the word cat"\n\nExample 1: "a cat"\nExample 2: "a dog"'
+)
+RIGHT = VerdictsAnswer(verdicts=[True, False])
+
+
+def client(cfg: AutoInterpConfig, timeout: float = 5.0) -> LLMClient:
+    return LLMClient(cfg, timeout=timeout, first_wait=0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_answer_comes_in_its_form_with_model_and_usage(server: LLMServer, config: Config) -> None:
+    with client(config(openai_model="m", openai_api_key=KEY)) as llm:
+        answer = llm.ask(PROMPT, VerdictsAnswer)
+    assert answer.value == RIGHT
+    assert (answer.model, answer.usage) == ("judge-2024", Usage(1, 100, 10))
+    request = server.requests[0]
+    assert request.payload["model"] == "m"
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+    schema = request.payload["response_format"]["json_schema"]
+    assert schema["strict"] is True and schema["schema"]["required"] == ["verdicts"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "forms"),
+    [
+        ({"json_schema"}, ["json_schema", "json_object", "json_object"]),
+        ({"json_schema", "json_object"}, ["json_schema", "json_object", "text", "text"]),
+    ],
+)
+def test_endpoint_without_schemas_is_asked_more_loosely_and_that_is_remembered(
+    server: LLMServer, config: Config, refused: set[str], forms: list[str]
+) -> None:
+    server.refused_forms = refused
+    with client(config()) as llm:
+        assert [llm.ask(PROMPT, VerdictsAnswer).value for _ in range(2)] == [RIGHT, RIGHT]
+    assert [request.form for request in server.requests] == forms
+
+
+def test_prompt_that_is_refused_in_every_form_does_not_loosen_the_form(server: LLMServer, config: Config) -> None:
+    server.faults = [status(400, "context too long")] * 3
+    with client(config()) as llm:
+        with pytest.raises(EndpointError, match="status 400: context too long"):
+            llm.ask(PROMPT, VerdictsAnswer)
+        assert llm.ask(PROMPT, VerdictsAnswer).value == RIGHT
+    assert server.requests[-1].form == "json_schema"
+
+
+@pytest.mark.parametrize("fault", [status(500), status(503), status(429), status(408), cut_connection, hang(1.0)])
+def test_passing_failure_is_asked_again(server: LLMServer, config: Config, fault: Fault) -> None:
+    with client(config(), timeout=0.5) as llm:
+        llm.ask(PROMPT, VerdictsAnswer)
+        server.faults = [fault, fault]
+        assert llm.ask(PROMPT, VerdictsAnswer).value == RIGHT
+    assert len(server.requests) == 4
+
+
+def test_retry_after_is_honoured_in_seconds_and_as_a_date(server: LLMServer, config: Config) -> None:
+    with client(config()) as llm:
+        server.faults = [status(429, retry_after=0.4)]
+        llm.ask(PROMPT, VerdictsAnswer)
+        server.faults = [status(503, retry_after=formatdate(time.time() + 2, usegmt=True))]
+        llm.ask(PROMPT, VerdictsAnswer)
+    times = [request.time for request in server.requests]
+    assert times[1] - times[0] >= 0.4
+    assert times[3] - times[2] >= 0.9
+
+
+def test_server_that_asks_for_hours_is_not_waited_for(server: LLMServer, config: Config) -> None:
+    server.faults = [status(429, "come back tomorrow", retry_after=7200)]
+    with client(config()) as llm, pytest.raises(EndpointError, match="status 429: come back tomorrow"):
+        llm.ask(PROMPT, VerdictsAnswer)
+    assert len(server.requests) == 1
+
+
+def test_attempts_come_to_an_end(server: LLMServer, config: Config) -> None:
+    server.fault_for = lambda _request: status(500, "boom")
+    with client(config()) as llm, pytest.raises(EndpointError, match="answered with status 500: boom"):
+        llm.ask(PROMPT, VerdictsAnswer)
+    assert len(server.requests) == 6
+
+
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        (content("I think yes, no"), "the answer does not have the form asked for"),
+        (content('{"verdicts": [tr', "length"), "the answer was cut at the model's length limit"),
+        (content(""), "the answer is empty"),
+        (content(None), "the answer is empty"),
+        (content(None, "content_filter"), "the endpoint's content filter held the answer back"),
+        (refusal(), "the model refused to answer"),
+        (body('{"error": {"message": "upstream failed"}}'), "the answer is empty: {'message': 'upstream failed'}"),
+    ],
+)
+def test_unreadable_answer_is_told_apart_and_counted(
+    server: LLMServer, config: Config, fault: Fault, problem: str
+) -> None:
+    server.faults = [fault]
+    with client(config()) as llm:
+        answer = llm.ask(PROMPT, VerdictsAnswer)
+    assert (answer.value, answer.problem, answer.usage.requests) == (None, problem, 1)
+    assert len(server.requests) == 1
+
+
+def test_fenced_answer_without_usage_is_read(server: LLMServer, config: Config) -> None:
+    text = r"```json\n{\"verdicts\": [true, false]}\n```"
+    server.faults = [body(f'{{"id": "1", "choices": [{{"message": {{"role": "assistant", "content": "{text}"}}}}]}}')]
+    with client(config(openai_model="m")) as llm:
+        answer = llm.ask(PROMPT, VerdictsAnswer)
+    assert (answer.value, answer.usage, answer.model) == (RIGHT, Usage(1, 0, 0), "m")
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            body("<html>hello</html>", "text/html"),
+            "does not speak the chat-completions protocol; check openai_base_url",
+        ),
+        (
+            status(404, "no model x"),
+            "does not know the model 'gpt-3.5-turbo' or .*: no model x; check",
+        ),
+        (status(403, "no"), r"refused the API key \(status 403\); set OPENAI_API_KEY"),
+        (status(402, "pay"), r"is used up \(status 402\): pay; add credit"),
+        (status(429, "quota", error_code="insufficient_quota"), r"The quota at http\S+ is used up"),
+    ],
+)
+def test_unusable_endpoint_is_one_sentence_that_says_what_to_do(
+    server: LLMServer, config: Config, fault: Fault, sentence: str
+) -> None:
+    server.faults = [fault]
+    with client(config()) as llm, pytest.raises(EndpointUnusableError, match=sentence) as error:
+        llm.ask(PROMPT, VerdictsAnswer)
+    assert server.base_url in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(server.requests) == 1
+
+
+def test_body_that_is_not_json_fails_the_request(server: LLMServer, config: Config) -> None:
+    server.faults = [body('{"choices": [')]
+    with client(config()) as llm, pytest.raises(EndpointError, match="something that is not JSON"):
+        llm.ask(PROMPT, VerdictsAnswer)
+
+
+def test_nothing_listening_is_said_at_once_with_the_address() -> None:
+    url = f"http://127.0.0.1:{free_port()}/v1"
+    began = time.monotonic()
+    with client(AutoInterpConfig(openai_base_url=url)) as llm, pytest.raises(EndpointUnusableError) as error:
+        llm.ask(PROMPT, VerdictsAnswer)
+    assert f"The endpoint {url} cannot be reached" in str(error.value)
+    assert "Connection refused" in str(error.value)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("url", ["localhost:1/v1", "me:hunter2@host/v1", "http://", "http://[me:hunter2", "ftp://host"])
+def test_address_that_is_none_is_refused_at_once_without_its_password(config: Config, url: str) -> None:
+    with pytest.raises(UserError, match="openai_base_url is not") as error:
+        LLMClient(AutoInterpConfig(openai_base_url=url))
+    assert "hunter2" not in str(error.value)
+    with pytest.raises(UserError, match="openai_proxy is not"):
+        LLMClient(config(openai_proxy=url))
+
+
+def test_address_and_proxy_are_named_without_their_passwords(config: Config) -> None:
+    secret = f"http://me:hunter2@127.0.0.1:{free_port()}"
+    for cfg in (
+        AutoInterpConfig(openai_base_url=f"{secret}/v1"),
+        AutoInterpConfig(openai_base_url="http://host/v1", openai_proxy=secret),
+    ):
+        with client(cfg) as llm, pytest.raises(EndpointUnusableError) as error:
+            llm.ask(PROMPT, VerdictsAnswer)
+        assert "cannot be reached" in str(error.value)
+        assert "hunter2" not in str(error.value) + repr(llm)
+    assert "http://host/v1 through the proxy http://127.0.0.1" in str(error.value)
+
+
+def test_requests_go_through_the_proxy(server: LLMServer) -> None:
+    # The server stands in for the proxy: it gets the request for an address that does not exist.
+    cfg = AutoInterpConfig(
+        openai_base_url="http://nowhere.invalid/v1", openai_proxy=server.base_url.removesuffix("/v1")
+    )
+    server.faults = [content('{"verdicts": [true, false]}')]
+    with client(cfg) as llm:
+        assert llm.ask(PROMPT, VerdictsAnswer).value == RIGHT
+    assert server.requests[0].headers["host"] == "nowhere.invalid"
+
+
+def test_key_is_in_no_error_repr_or_log(
+    server: LLMServer, config: Config, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.key = "another"
+    texts = []
+    with client(config(openai_api_key=SecretStr(KEY))) as llm:
+        texts.append(repr(llm))
+        for fault in (None, status(500, f"your key is {KEY}"), status(404, f"key {KEY}"), status(400, f"key {KEY}")):
+            server.fault_for = lambda _request, fault=fault: fault
+            with pytest.raises(EndpointError) as error:
+                llm.ask(PROMPT, VerdictsAnswer)
+            texts += [str(error.value), str(error.getrepr(style="short"))]
+    texts += [caplog.text, *capfd.readouterr()]
+    assert "refused the API key" in texts[1]
+    assert all(KEY not in text for text in texts)
+
+
+def test_closing_ends_a_long_wait(server: LLMServer, config: Config) -> None:
+    server.faults = [status(429, retry_after=100)]
+    llm = client(config())
+    began = time.monotonic()
+    threading.Timer(0.3, llm.close).start()
+    with pytest.raises(EndpointError):
+        llm.ask(PROMPT, VerdictsAnswer)
+    assert time.monotonic() - began < 5
+
+
+def test_endpoint_is_configured_by_a_key_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_configured(AutoInterpConfig())
+    assert is_configured(AutoInterpConfig(openai_api_key=SecretStr(KEY)))
+    assert is_configured(AutoInterpConfig(openai_base_url="http://x/v1"))
+    with pytest.raises(UserError, match="set OPENAI_API_KEY"):
+        LLMClient(AutoInterpConfig())
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert is_configured(AutoInterpConfig())
+
+
+def test_key_that_cannot_be_sent_is_refused_without_showing_it() -> None:
+    with pytest.raises(UserError, match="API key") as error:
+        LLMClient(AutoInterpConfig(openai_api_key=SecretStr("sk-sécret\n2")))
+    assert "cret" not in str(error.value).replace("SECRET", "")
