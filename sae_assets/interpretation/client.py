@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import Any, Generic, cast
+from functools import cache
+from typing import Any, Generic
 
 import openai
 from openai.types.chat import ChatCompletion
+from pydantic import BaseModel
 
 from sae_assets.interpretation.answers import AnswerModel, read_answer
 from sae_assets.interpretation.failures import Endpoint, EndpointError, checked_url, describe, not_chat_completions
@@ -51,7 +53,8 @@ FORMS = ("json_schema", "json_object", "text")
 """Ways of asking for structure, the strictest first."""
 
 
-def response_format(form: str, answer: type[AnswerModel]) -> dict[str, Any] | None:
+@cache
+def response_format(form: str, answer: type[BaseModel]) -> dict[str, Any] | None:
     """What the protocol calls the way of asking; None leaves it out."""
     if form == "json_schema":
         schema = {"name": answer.__name__, "schema": answer.model_json_schema(), "strict": True}
@@ -155,7 +158,8 @@ class LLMClient:
         return self._openai.chat.completions.create(
             model=self._endpoint.model,
             messages=[{"role": "system", "content": messages.system}, {"role": "user", "content": messages.user}],
-            response_format=cast(Any, structure or openai.omit),
+            # Through `response_format` the library would walk the whole schema again for every request.
+            extra_body={"response_format": structure} if structure else None,
         )
 
     def _read(self, completion: ChatCompletion, form: type[AnswerModel]) -> Answer[AnswerModel]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
+from queue import SimpleQueue
 
 from sae_assets.engine.progress import Progress, Step, silent
 from sae_assets.interpretation.client import LLMClient
@@ -115,19 +116,18 @@ def _in_parallel(
 ) -> Generator[tuple[int, Future[Outcome]]]:
     """Finished work by feature index; at most twice `max_workers` features are under way or waiting."""
     waiting: dict[Future[Outcome], int] = {}
+    finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
     pool = ThreadPoolExecutor(max_workers, thread_name_prefix="interpret")
     try:
         for feature in features:
-            waiting[pool.submit(interpret, feature)] = feature.index
-            while len(waiting) >= 2 * max_workers:
-                yield from _finished(waiting)
+            future = pool.submit(interpret, feature)
+            waiting[future] = feature.index
+            future.add_done_callback(finished.put)
+            while len(waiting) >= 2 * max_workers or not finished.empty():
+                done = finished.get()
+                yield waiting.pop(done), done
         while waiting:
-            yield from _finished(waiting)
+            done = finished.get()
+            yield waiting.pop(done), done
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _finished(waiting: dict[Future[Outcome], int]) -> list[tuple[int, Future[Outcome]]]:
-    """Takes out what is done, waiting until at least one is."""
-    done = wait(waiting, return_when=FIRST_COMPLETED).done
-    return [(waiting.pop(future), future) for future in done]
