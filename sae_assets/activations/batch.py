@@ -1,16 +1,42 @@
-"""Activations with their contexts: what an analysis takes in."""
+"""Batches that go from the activations to an analysis or a training: contexts, contexts with activations, tokens."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from sae_assets.activations.contexts import Context
+
+
+class ContextBatch(NamedTuple):
+    """Whole contexts as token ids."""
+
+    context_idx: Int[Tensor, "context"]
+    """Which contexts."""
+    tokens: Int[Tensor, "context position"]
+    """Token ids."""
+    mask: Bool[Tensor, "context position"]
+    """Whether the token counts: neither padding nor ignored."""
+
+    @staticmethod
+    def of(contexts: Sequence[Context]) -> ContextBatch:
+        """The batch of these contexts."""
+        return ContextBatch(
+            torch.tensor([context.context_idx for context in contexts]),
+            torch.from_numpy(np.stack([context.tokens for context in contexts])).long(),
+            torch.from_numpy(np.stack([context.mask for context in contexts])),
+        )
 
 
 @dataclass(frozen=True)
 class ActivationBatch:
-    """Whole contexts with their activations at one hook point."""
+    """Whole contexts with their activations at one hook point: what an analysis takes in."""
 
     context_idx: Int[Tensor, "context"]
     """Which contexts."""
@@ -20,3 +46,12 @@ class ActivationBatch:
     """Whether the token counts: neither padding nor ignored."""
     activations: Float[Tensor, "context position d_model"]
     """Activations, also where the token does not count."""
+
+
+class TokenActivations(NamedTuple):
+    """Single tokens that count, without their contexts: what a training takes in."""
+
+    tokens: Int[Tensor, "token"]
+    """Token ids."""
+    activations: Float[Tensor, "token d_model"]
+    """Activations at one hook point."""

@@ -40,7 +40,7 @@ class FeatureAnalyzer:
         """Analyses what the factory produces.
 
         Args:
-            activation_factory: a factory whose target is "activations-2d".
+            activation_factory: a factory of activations with their contexts; its target is not looked at.
             sae: the SAE to analyse.
             model: the `TransformerLensLanguageModel`; not needed where all sources are activations.
             datasets: for each dataset source its dataset, from the `datasets` library or as a `DatasetConfig`.
@@ -50,8 +50,8 @@ class FeatureAnalyzer:
         Raises:
             UserError: the settings and the arguments do not fit together, or the activations are not finite.
         """
-        batches = activation_factory.process(
-            model=model, datasets=datasets, token_budget=self.cfg.total_analyzing_tokens
+        batches = activation_factory.activations(
+            model, datasets, self.cfg.total_analyzing_tokens, ignore_token_ids=self.cfg.ignore_token_ids or ()
         )
         return self.analyze_batches(batches, sae=sae, amp_dtype=amp_dtype, progress=progress)
 

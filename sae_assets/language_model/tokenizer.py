@@ -28,6 +28,15 @@ class TokenizedText(NamedTuple):
     """Character after the last that each token holds a byte of. Tokens that share a character all cover it whole."""
 
 
+class TokenAlignment(NamedTuple):
+    """Given tokens and the text that they were laid along."""
+
+    text: str
+    """The text."""
+    tokenized: TokenizedText
+    """The tokens, with their ranges in it."""
+
+
 def model_location(cfg: LanguageModelConfig) -> str:
     """The local folder or hub name that model and tokenizer are loaded from."""
     return cfg.model_from_pretrained_path or cfg.model_name
@@ -43,6 +52,7 @@ class TextTokenizer:
             UserError: it is neither a local folder nor a hub name that can be reached, or it gives no character ranges.
         """
         self.hugging_face = _load(cfg)
+        self.prepend_bos = cfg.prepend_bos
         self.bos_id = _first_set(cfg.bos_token_id, self.hugging_face.bos_token_id, self.hugging_face.eos_token_id)
         self.eos_id = _first_set(cfg.eos_token_id, self.hugging_face.eos_token_id)
         self.pad_id = _first_set(cfg.pad_token_id, self.hugging_face.pad_token_id, self.eos_id, self.bos_id)
@@ -72,6 +82,21 @@ class TextTokenizer:
         )
         pairs = zip(texts, encodings["input_ids"], encodings["offset_mapping"], strict=True)
         return [_without_gaps(text, ids, offsets) for text, ids, offsets in pairs]
+
+    def with_text(self, token_ids: Sequence[int]) -> TokenAlignment:
+        """Token ids that are given, with a text for them.
+
+        The text is what they decode to; where that text would be tokenized otherwise, it is put together token by token.
+        """
+        text = self.hugging_face.decode(list(token_ids), clean_up_tokenization_spaces=False)
+        tokenized = self.encode(text)
+        ids = np.asarray(token_ids, dtype=np.int32)
+        if np.array_equal(tokenized.ids, ids):
+            return TokenAlignment(text, tokenized)
+        pieces = [self.token_text(int(token)) for token in token_ids]
+        stops = np.cumsum([len(piece) for piece in pieces], dtype=np.int32)
+        starts = np.concatenate([[0], stops[:-1]]).astype(np.int32) if len(pieces) else stops
+        return TokenAlignment("".join(pieces), TokenizedText(ids, starts, stops))
 
     def token_text(self, token_id: int) -> str:
         """A token as a person reads it; bytes that are no whole character are written as `\\xNN`."""

@@ -1,0 +1,209 @@
+"""An activation source on disk: contexts and chunks, made where they are missing and read back as batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from filelock import FileLock
+
+from sae_assets.activations.batch import ActivationBatch
+from sae_assets.activations.chunk_file import ChunkFormat
+from sae_assets.activations.chunks import ChunkFolder, Manifest, rebatched
+from sae_assets.activations.context_file import (
+    ContextsReport,
+    contexts_report,
+    read_contexts,
+    read_token_table,
+    write_contexts,
+)
+from sae_assets.activations.contexts import cut_contexts
+from sae_assets.activations.forward import model_activations
+from sae_assets.activations.source import ActivationSource
+from sae_assets.disk.atomic import is_local, write_json
+from sae_assets.disk.layout import DataFolder, SourceFolder
+from sae_assets.engine.progress import Progress, Step, silent
+from sae_assets.language_model.model import TransformerLensLanguageModel
+from sae_assets.language_model.tokenizer import TextTokenizer
+from sae_assets.settings.errors import UserError
+from sae_assets.settings.model import torch_dtype
+
+
+class MadeContexts(NamedTuple):
+    """What came of making contexts."""
+
+    report: ContextsReport
+    """What the file holds."""
+    is_reused: bool
+    """Whether it was there already."""
+
+
+class MadeChunks(NamedTuple):
+    """What came of making chunks."""
+
+    manifest: Manifest
+    """What the folder holds."""
+    n_made: int
+    """Chunks that were made now; the others were there already."""
+
+
+@dataclass(frozen=True)
+class SourceOnDisk:
+    """The contexts and chunks in the folder of a source."""
+
+    folder: SourceFolder
+    """Where they lie."""
+
+    @property
+    def fingerprint(self) -> str:
+        """The name of the folder."""
+        return self.folder.path.name
+
+    def report(self) -> ContextsReport:
+        """What the contexts file holds.
+
+        Raises:
+            UserError: there is none, or it is damaged.
+        """
+        report = contexts_report(self.folder.contexts)
+        if report is None:
+            raise UserError(
+                f"The contexts {str(self.folder.contexts)!r} are missing or damaged; make `tokenized_contexts` again."
+            )
+        return report
+
+    def batches(self, hook_point: str, batch_size: int) -> Iterator[ActivationBatch]:
+        """All contexts with their activations, chunk by chunk.
+
+        Raises:
+            UserError: the chunks are missing, incomplete or damaged.
+        """
+        chunks = ChunkFolder(self.folder.chunks(hook_point), hook_point)
+        manifest = chunks.manifest()
+        if manifest is None or not manifest.is_complete:
+            raise UserError(
+                f"The folder {str(chunks.path)!r} holds no complete set of chunks; make `activation_chunks` first."
+            )
+        return rebatched((self._with_tokens(chunks, manifest, i) for i in range(len(manifest.chunks))), batch_size)
+
+    def _with_tokens(self, chunks: ChunkFolder, manifest: Manifest, number: int) -> ActivationBatch:
+        chunk = chunks.read(number)
+        table = read_token_table(self.folder.contexts, manifest.contexts_of(number))
+        return ActivationBatch(
+            chunk.context_idx,
+            torch.from_numpy(table.tokens).long(),
+            torch.from_numpy(table.mask),
+            chunk.activations,
+        )
+
+
+class CachedSource:
+    """An activation source in the data folder. What is there already is used; two runs at once wait for each other."""
+
+    def __init__(self, source: ActivationSource, data: DataFolder):
+        self.source = source
+        self.on_disk = SourceOnDisk(data.source(source.fingerprint))
+
+    @property
+    def folder(self) -> SourceFolder:
+        """Where contexts and chunks lie."""
+        return self.on_disk.folder
+
+    @property
+    def dtype(self) -> str:
+        """Precision that chunks are stored in."""
+        return self.source.factory.override_dtype or self.source.model.dtype
+
+    def make_contexts(self, progress: Progress = silent) -> MadeContexts:
+        """Cuts the contexts, unless they are there.
+
+        Raises:
+            UserError: the tokenizer or a dataset cannot be read, or there is no token to analyse.
+        """
+        with self._lock("contexts"):
+            report = contexts_report(self.folder.contexts)
+            if report is not None:
+                return MadeContexts(report, True)
+            source = self.source
+            contexts = cut_contexts(
+                source.factory,
+                source.datasets,
+                TextTokenizer(source.model),
+                source.token_budget,
+                source.ignore_token_ids,
+            )
+            report = write_contexts(contexts, self.folder.contexts, source.token_budget, progress)
+            write_json(self.folder.source_json, source.description)
+            return MadeContexts(report, False)
+
+    def make_chunks(
+        self, hook_point: str, model: Callable[[], TransformerLensLanguageModel], progress: Progress = silent
+    ) -> MadeChunks:
+        """Makes the chunks that are missing or damaged at a hook point.
+
+        Args:
+            model: loads the language model; not called where no chunk is missing.
+
+        Raises:
+            UserError: there are no contexts, the model lacks the hook point, or an activation is not finite.
+        """
+        report = self.on_disk.report()
+        with self._lock(f"chunks-{hook_point}"):
+            chunks = ChunkFolder(self.folder.chunks(hook_point), hook_point)
+            known = chunks.manifest()
+            manifest = chunks.verified(known.form, report.n_contexts) if known is not None else None
+            if manifest is not None and manifest.is_complete:
+                return MadeChunks(manifest, 0)
+            return self._make_missing(chunks, manifest, report, model(), progress)
+
+    def _make_missing(
+        self,
+        chunks: ChunkFolder,
+        manifest: Manifest | None,
+        report: ContextsReport,
+        model: TransformerLensLanguageModel,
+        progress: Progress,
+    ) -> MadeChunks:
+        if manifest is None:
+            first = next(self._activations(chunks.hook_point, model, range(1)))
+            manifest = Manifest.empty(chunks.hook_point, ChunkFormat.of(first.activations), report.n_contexts)
+        missing = [number for number, entry in enumerate(manifest.chunks) if entry is None]
+        total = sum(len(manifest.contexts_of(number)) for number in missing) * manifest.form.context_size
+        done = 0
+        for number in missing:
+            contexts = manifest.contexts_of(number)
+            batches = self._activations(chunks.hook_point, model, contexts)
+            manifest = chunks.write(manifest, number, _reported(batches, done, total, progress))
+            done += len(contexts) * manifest.form.context_size
+        return MadeChunks(manifest, len(missing))
+
+    def _activations(
+        self, hook_point: str, model: TransformerLensLanguageModel, contexts: range
+    ) -> Iterator[ActivationBatch]:
+        rows = read_contexts(self.folder.contexts, contexts)
+        return model_activations(rows, model, hook_point, torch_dtype(self.dtype), self.source.factory.model_batch_size)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        """One run at a time makes a part of the source; the next one finds it made. Local folders only."""
+        if not is_local(self.folder.path):
+            yield
+            return
+        path = Path(str(self.folder.path))
+        path.mkdir(parents=True, exist_ok=True)
+        with FileLock(path / f".{name}.lock"):
+            yield
+
+
+def _reported(
+    batches: Iterator[ActivationBatch], done: int, total: int, progress: Progress
+) -> Iterator[ActivationBatch]:
+    progress(Step("activations", done, total, "tokens"))
+    for batch in batches:
+        done += batch.tokens.numel()
+        progress(Step("activations", done, total, "tokens"))
+        yield batch
