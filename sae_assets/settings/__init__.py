@@ -7,6 +7,7 @@ from sae_assets.settings.activation import (
     ActivationFactorySource,
     ActivationFactoryTarget,
 )
+from sae_assets.settings.analysis import AnalysisSettings, CheckpointActivations
 from sae_assets.settings.analyzer import NON_ACTIVATING, FeatureAnalyzerConfig, SubsampleConfig
 from sae_assets.settings.auto_interp import AutoInterpConfig
 from sae_assets.settings.base import Settings
@@ -17,7 +18,7 @@ from sae_assets.settings.logits import DirectLogitAttributorConfig
 from sae_assets.settings.model import BaseModelConfig, LanguageModelConfig, torch_dtype
 from sae_assets.settings.mongo import MongoDBConfig
 from sae_assets.settings.runs import AnalyzeSAESettings, AutoInterpSettings, DirectLogitAttributeSettings
-from sae_assets.settings.sae import PretrainedSAE
+from sae_assets.settings.sae import PretrainedSAE, SAEOptions
 
 __all__ = [
     "NON_ACTIVATING",
@@ -26,11 +27,13 @@ __all__ = [
     "ActivationFactoryDatasetSource",
     "ActivationFactorySource",
     "ActivationFactoryTarget",
+    "AnalysisSettings",
     "AnalyzeSAESettings",
     "AutoInterpConfig",
     "AutoInterpSettings",
     "BaseModelConfig",
     "CheckBounds",
+    "CheckpointActivations",
     "DatasetConfig",
     "DirectLogitAttributeSettings",
     "DirectLogitAttributorConfig",
@@ -38,6 +41,7 @@ __all__ = [
     "LanguageModelConfig",
     "MongoDBConfig",
     "PretrainedSAE",
+    "SAEOptions",
     "Settings",
     "SubsampleConfig",
     "UserError",

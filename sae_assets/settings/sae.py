@@ -5,12 +5,17 @@ from __future__ import annotations
 from sae_assets.settings.model import BaseModelConfig
 
 
-class PretrainedSAE(BaseModelConfig):
-    """A trained sparse autoencoder on disk or on the hub."""
+class SAEOptions(BaseModelConfig):
+    """How a checkpoint is loaded, wherever it lies."""
 
-    pretrained_name_or_path: str
-    """Folder or weight file of the checkpoint, or `repo_id:name` on the Hugging Face hub."""
     fold_activation_scale: bool = True
     """Fold a dataset-wise normalisation into the weights on loading, so that raw activations go in and out."""
     strict_loading: bool = True
     """Refuse a checkpoint with missing or unexpected weights."""
+
+
+class PretrainedSAE(SAEOptions):
+    """A trained sparse autoencoder on disk or on the hub."""
+
+    pretrained_name_or_path: str
+    """Folder or weight file of the checkpoint, or `repo_id:name` on the Hugging Face hub."""
