@@ -47,6 +47,11 @@ class ActivationBatch:
     activations: Float[Tensor, "context position d_model"]
     """Activations, also where the token does not count."""
 
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> ActivationBatch:
+        """The batch on a device, its activations in the precision given."""
+        activations = self.activations.to(device, dtype)
+        return ActivationBatch(self.context_idx.to(device), self.tokens.to(device), self.mask.to(device), activations)
+
 
 class TokenActivations(NamedTuple):
     """Single tokens that count, without their contexts: what a training takes in."""

@@ -17,6 +17,7 @@ from sae_assets.activations.chunks import ChunkFolder, Manifest, rebatched
 from sae_assets.activations.context_file import (
     ContextsReport,
     contexts_report,
+    damaged_contexts,
     read_contexts,
     read_token_table,
     write_contexts,
@@ -25,7 +26,7 @@ from sae_assets.activations.contexts import cut_contexts
 from sae_assets.activations.forward import model_activations
 from sae_assets.activations.source import ActivationSource
 from sae_assets.disk.atomic import is_local, write_json
-from sae_assets.disk.layout import DataFolder, SourceFolder
+from sae_assets.disk.layout import DataFolder, SourceFolder, checked_name
 from sae_assets.engine.progress import Progress, Step, silent
 from sae_assets.language_model.model import TransformerLensLanguageModel
 from sae_assets.language_model.tokenizer import TextTokenizer
@@ -47,8 +48,8 @@ class MadeChunks(NamedTuple):
 
     manifest: Manifest
     """What the folder holds."""
-    n_made: int
-    """Chunks that were made now; the others were there already."""
+    made: list[int]
+    """Numbers of the chunks that were made now; the others were there already."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,21 @@ class SourceOnDisk:
         """
         report = contexts_report(self.folder.contexts)
         if report is None:
-            raise UserError(
-                f"The contexts {str(self.folder.contexts)!r} are missing or damaged; make `tokenized_contexts` again."
-            )
+            raise damaged_contexts(self.folder.contexts)
         return report
+
+    def hook_points(self) -> list[str]:
+        """Hook points that there are chunks of."""
+        chunks = self.folder.path / "chunks"
+        return sorted(path.name for path in chunks.iterdir()) if chunks.exists() else []
+
+    def chunks(self, hook_point: str) -> ChunkFolder:
+        """The folder of the chunks of a hook point, whose name becomes part of a path.
+
+        Raises:
+            UserError: the name cannot be that of a folder.
+        """
+        return ChunkFolder(self.folder.chunks(checked_name(hook_point, "hook point")), hook_point)
 
     def batches(self, hook_point: str, batch_size: int) -> Iterator[ActivationBatch]:
         """All contexts with their activations, chunk by chunk.
@@ -82,7 +94,7 @@ class SourceOnDisk:
         Raises:
             UserError: the chunks are missing, incomplete or damaged.
         """
-        chunks = ChunkFolder(self.folder.chunks(hook_point), hook_point)
+        chunks = self.chunks(hook_point)
         manifest = chunks.manifest()
         if manifest is None or not manifest.is_complete:
             raise UserError(
@@ -126,7 +138,8 @@ class CachedSource:
         """
         with self._lock("contexts"):
             report = contexts_report(self.folder.contexts)
-            if report is not None:
+            # A run that was stopped between the two files left contexts that no one can read by their folder.
+            if report is not None and self.folder.source_json.exists():
                 return MadeContexts(report, True)
             source = self.source
             contexts = cut_contexts(
@@ -152,12 +165,12 @@ class CachedSource:
             UserError: there are no contexts, the model lacks the hook point, or an activation is not finite.
         """
         report = self.on_disk.report()
+        chunks = self.on_disk.chunks(hook_point)
         with self._lock(f"chunks-{hook_point}"):
-            chunks = ChunkFolder(self.folder.chunks(hook_point), hook_point)
             known = chunks.manifest()
             manifest = chunks.verified(known.form, report.n_contexts) if known is not None else None
             if manifest is not None and manifest.is_complete:
-                return MadeChunks(manifest, 0)
+                return MadeChunks(manifest, [])
             return self._make_missing(chunks, manifest, report, model(), progress)
 
     def _make_missing(
@@ -179,7 +192,7 @@ class CachedSource:
             batches = self._activations(chunks.hook_point, model, contexts)
             manifest = chunks.write(manifest, number, _reported(batches, done, total, progress))
             done += len(contexts) * manifest.form.context_size
-        return MadeChunks(manifest, len(missing))
+        return MadeChunks(manifest, missing)
 
     def _activations(
         self, hook_point: str, model: TransformerLensLanguageModel, contexts: range

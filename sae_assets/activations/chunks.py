@@ -20,6 +20,10 @@ CHUNK_BYTES = 1 << 26
 MANIFEST = "manifest.json"
 
 
+class NotFiniteError(UserError):
+    """An activation of a token that counts is NaN or infinite."""
+
+
 @dataclass(frozen=True)
 class ChunkEntry:
     """One chunk that was written."""
@@ -102,7 +106,7 @@ class ChunkFolder:
         """Writes one chunk out of batches that hold its contexts, and notes it in the manifest.
 
         Raises:
-            UserError: an activation of a token that counts is NaN or infinite.
+            NotFiniteError: an activation of a token that counts is NaN or infinite.
             OSError: the disk is full; the chunks before stay.
         """
         parts = [refuse_not_finite(batch) for batch in batches]
@@ -129,20 +133,20 @@ class ChunkFolder:
 
 
 def refuse_not_finite(batch: ActivationBatch) -> ActivationBatch:
-    """The batch itself, or a UserError where an activation of a token that counts is NaN or infinite."""
+    """The batch itself, or a `NotFiniteError` that names the place."""
     is_bad = batch.mask.to(batch.activations.device) & ~batch.activations.isfinite().all(2)
     if is_bad.any():
         context, position = is_bad.nonzero()[0].tolist()
-        raise UserError(
+        raise NotFiniteError(
             f"The activation at context {int(batch.context_idx[context])}, position {position} is NaN or infinite; "
             "run the model in float32 or bfloat16, or leave that position out with `ignore_positions`."
         )
     return batch
 
 
-def rebatched(chunks: Iterator[ActivationBatch], batch_size: int) -> Iterator[ActivationBatch]:
-    """The contexts of the chunks in batches of at most `batch_size`; none spans two chunks."""
-    return chain.from_iterable(_split(chunk, batch_size) for chunk in chunks)
+def rebatched(batches: Iterator[ActivationBatch], batch_size: int) -> Iterator[ActivationBatch]:
+    """The same contexts in batches of at most `batch_size`; none spans two of those given."""
+    return chain.from_iterable(_split(batch, batch_size) for batch in batches)
 
 
 def _split(batch: ActivationBatch, size: int) -> Iterator[ActivationBatch]:

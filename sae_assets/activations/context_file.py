@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -71,7 +72,7 @@ def write_contexts(
             while rows := list(islice(stream, ROWS_A_GROUP)):
                 if writer is None:
                     schema = _schema(len(rows[0].tokens))
-                    writer = pq.ParquetWriter(temporary, schema, compression="zstd")
+                    writer = pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True)
                 writer.write_table(_table(rows, writer.schema), row_group_size=ROWS_A_GROUP)
                 n_contexts += len(rows)
                 n_tokens += sum(int(row.mask.sum()) for row in rows)
@@ -99,10 +100,14 @@ def contexts_report(path: UPath) -> ContextsReport | None:
 
 
 def read_token_table(path: UPath, contexts: range) -> TokenTable:
-    """Token ids and masks of consecutive contexts; only their row groups are read."""
+    """Token ids and masks of consecutive contexts; only their row groups are read.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     groups = range(contexts.start // ROWS_A_GROUP, -(-contexts.stop // ROWS_A_GROUP))
-    with path.open("rb") as file:
-        table = pq.ParquetFile(file).read_row_groups(list(groups), columns=["tokens", "mask"])
+    with _opened(path) as parquet:
+        table = parquet.read_row_groups(list(groups), columns=["tokens", "mask"])
     table = table.slice(contexts.start - groups.start * ROWS_A_GROUP, len(contexts))
     size = table.schema.field("tokens").type.list_size
     columns = [
@@ -113,10 +118,13 @@ def read_token_table(path: UPath, contexts: range) -> TokenTable:
 
 
 def read_contexts(path: UPath, context_idx: Sequence[int] | None = None) -> Iterator[Context]:
-    """The contexts with these numbers by rising number, or all of them; only their row groups are read."""
+    """The contexts with these numbers by rising number, or all of them; only their row groups are read.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     wanted = None if context_idx is None else sorted(set(context_idx))
-    with path.open("rb") as file:
-        parquet = pq.ParquetFile(file)
+    with _opened(path) as parquet:
         groups = range(parquet.num_row_groups) if wanted is None else sorted({i // ROWS_A_GROUP for i in wanted})
         for group in groups:
             table = parquet.read_row_group(group)
@@ -124,6 +132,23 @@ def read_contexts(path: UPath, context_idx: Sequence[int] | None = None) -> Iter
                 rows = [i - group * ROWS_A_GROUP for i in wanted if i // ROWS_A_GROUP == group]
                 table = table.take(pa.array(rows, pa.int64()))
             yield from _contexts(table)
+
+
+def damaged_contexts(path: UPath) -> UserError:
+    """The error for a contexts file that cannot be read."""
+    return UserError(
+        f"The contexts {str(path)!r} are missing or damaged; delete the file and make `tokenized_contexts` again."
+    )
+
+
+@contextmanager
+def _opened(path: UPath) -> Iterator[pq.ParquetFile]:
+    """The file for reading; pages whose checksum does not hold are a UserError."""
+    try:
+        with path.open("rb") as file:
+            yield pq.ParquetFile(file, page_checksum_verification=True)
+    except (OSError, ValueError, pa.ArrowException):
+        raise damaged_contexts(path) from None
 
 
 def _contexts(table: pa.Table) -> Iterator[Context]:

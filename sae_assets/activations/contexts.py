@@ -56,7 +56,7 @@ class Piece:
     tokenized: TokenizedText
     """The tokens, with their ranges in the document's text."""
     prepend_bos: bool
-    """Whether contexts of this source begin with BOS."""
+    """Whether contexts of this source begin with BOS; never where the tokenizer has none."""
 
 
 def cut_contexts(
@@ -114,21 +114,34 @@ def _tokenized_documents(
 
 def _pieces(source: ActivationFactoryDatasetSource, dataset: Any, tokenizer: TextTokenizer) -> Iterator[Piece]:
     documents = documents_of(source.name, dataset, source.is_dataset_tokenized)
+    prepend_bos = source.prepend_bos and tokenizer.prepend_bos and tokenizer.bos_id is not None
     while batch := list(islice(documents, DOCUMENTS_AT_A_TIME)):
         for document, text, tokenized in _tokenize(batch, tokenizer):
             if len(tokenized.ids):
-                yield Piece(source.name, document.index, text, tokenized, source.prepend_bos and tokenizer.prepend_bos)
+                yield Piece(source.name, document.index, text, tokenized, prepend_bos)
 
 
 def _tokenize(documents: Iterable[Document], tokenizer: TextTokenizer) -> Iterator[tuple[Document, str, TokenizedText]]:
     documents = list(documents)
     if any(document.text is None for document in documents):
+        vocab_size = tokenizer.vocab_size
         for document in documents:
-            text, tokenized = tokenizer.with_text(document.token_ids or [])
+            text, tokenized = tokenizer.with_text(_checked_ids(document, vocab_size))
             yield document, text, tokenized
         return
     texts = [document.text or "" for document in documents]
     yield from zip(documents, texts, tokenizer.encode_batch(texts), strict=True)
+
+
+def _checked_ids(document: Document, vocab_size: int) -> list[int]:
+    ids = document.token_ids or []
+    for token in ids:
+        if not isinstance(token, int) or not 0 <= token < vocab_size:
+            raise UserError(
+                f"Document {document.index} of a tokenized dataset holds {token!r}, which is no token of the model; "
+                f"its ids are 0 to {vocab_size - 1}."
+            )
+    return ids
 
 
 def _packed(
@@ -186,7 +199,7 @@ class _Assembler:
 
     def __call__(self, context_idx: int, window: list[Piece], budget: int | None) -> Context:
         ids, ranges, text = [], [], ""
-        if window[0].prepend_bos and self.bos is not None:
+        if window[0].prepend_bos:
             ids.append([self.bos])
             ranges.append([[0, 0]])
         for number, piece in enumerate(window):

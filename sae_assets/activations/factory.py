@@ -10,6 +10,7 @@ from upath import UPath
 
 from sae_assets.activations.batch import ActivationBatch, ContextBatch, TokenActivations
 from sae_assets.activations.cached_source import SourceOnDisk
+from sae_assets.activations.chunks import rebatched
 from sae_assets.activations.contexts import cut_contexts
 from sae_assets.activations.forward import model_activations
 from sae_assets.activations.shuffling import single_tokens
@@ -47,7 +48,7 @@ class ActivationFactory:
         """
         match self.cfg.target:
             case ActivationFactoryTarget.TOKENS:
-                return self._contexts(model, datasets, token_budget, ignore_token_ids)
+                return self._contexts(model, datasets, token_budget, hook_point, ignore_token_ids)
             case ActivationFactoryTarget.ACTIVATIONS_2D:
                 return self.activations(model, datasets, token_budget, hook_point, ignore_token_ids)
             case ActivationFactoryTarget.ACTIVATIONS_1D:
@@ -68,7 +69,8 @@ class ActivationFactory:
         Args:
             model: the language model; not needed where the source is chunks.
             datasets: for each dataset source a dataset of the `datasets` library or a `DatasetConfig`.
-            token_budget: tokens that count, at most; all there are where not given.
+            token_budget: tokens that count, at most; all there are where not given. Chunks keep the budget and the
+                ignored tokens that they were made with.
             hook_point: which of the settings' hook points; not needed where there is only one.
             ignore_token_ids: tokens that count nowhere, beside those of the settings.
 
@@ -76,35 +78,40 @@ class ActivationFactory:
             UserError: the settings and the arguments do not fit together, or a source cannot be read.
         """
         name = self._hook_point(hook_point)
-        if isinstance(self.cfg.sources[0], ActivationFactoryActivationsSource):
+        if self._reads_chunks:
             return self._from_chunks(name)
         checked = _required(model, self.cfg)
         contexts = cut_contexts(self.cfg, datasets or {}, checked.tokenizer, token_budget, ignore_token_ids)
         dtype = torch_dtype(self.cfg.override_dtype) if self.cfg.override_dtype else checked.dtype
-        return model_activations(contexts, checked, name, dtype, self.cfg.model_batch_size)
+        batches = model_activations(contexts, checked, name, dtype, self.cfg.model_batch_size)
+        return rebatched(batches, self.cfg.batch_size)
+
+    @property
+    def _reads_chunks(self) -> bool:
+        return any(isinstance(source, ActivationFactoryActivationsSource) for source in self.cfg.sources)
 
     def _from_chunks(self, hook_point: str) -> Iterator[ActivationBatch]:
         if len(self.cfg.sources) > 1:
-            raise UserError("Activations are read from one source at a time; give one entry in `sources`.")
+            raise UserError("Activations are read from one source at a time; give that one alone in `sources`.")
         source = self.cfg.sources[0]
-        assert isinstance(source, ActivationFactoryActivationsSource)
+        assert isinstance(source, ActivationFactoryActivationsSource)  # the only source, and one of them is
         device = checked_device(source.device)
+        dtype = torch_dtype(source.dtype) if source.dtype else None
         for batch in source_of_chunks(source, hook_point).batches(hook_point, self.cfg.batch_size):
-            dtype = torch_dtype(source.dtype) if source.dtype else batch.activations.dtype
-            yield ActivationBatch(
-                batch.context_idx.to(device),
-                batch.tokens.to(device),
-                batch.mask.to(device),
-                batch.activations.to(device, dtype),
-            )
+            yield batch.to(device, dtype)
 
     def _contexts(
         self,
         model: TransformerLensLanguageModel | None,
         datasets: Mapping[str, Any] | None,
         token_budget: int | None,
+        hook_point: str | None,
         ignore_token_ids: Sequence[int],
     ) -> Iterator[ContextBatch]:
+        if self._reads_chunks:
+            for batch in self._from_chunks(self._hook_point(hook_point)):
+                yield ContextBatch(batch.context_idx, batch.tokens, batch.mask)
+            return
         tokenizer = _required(model, self.cfg).tokenizer
         contexts = cut_contexts(self.cfg, datasets or {}, tokenizer, token_budget, ignore_token_ids)
         while rows := list(islice(contexts, self.cfg.batch_size)):

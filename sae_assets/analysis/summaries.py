@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
-from sae_assets.analysis.samples import FeatureSamples
+from sae_assets.analysis.samples import NO_CONTEXT, FeatureSamples
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,12 @@ class FeatureSummaries:
     def density(self) -> Float64[Tensor, "feature"]:
         """Share of the analysed tokens on which the feature is above 0."""
         return self.act_times / max(self.n_analyzed_tokens, 1)
+
+    @property
+    def sampled_contexts(self) -> list[int]:
+        """Numbers of the contexts that some sample lies in, ascending, each once."""
+        numbers = torch.cat([samples.context_idx.flatten() for samples in self.samples.values()])
+        return numbers[numbers != NO_CONTEXT].unique().tolist()
 
     @property
     def n_alive(self) -> int:

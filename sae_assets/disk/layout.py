@@ -73,6 +73,11 @@ class CheckpointFolder:
         return self.path / "summaries.parquet"
 
     @property
+    def contexts(self) -> UPath:
+        """The contexts of all samples; only where results are read without a store."""
+        return self.path / "contexts.parquet"
+
+    @property
     def logits(self) -> UPath:
         """Direct logit attribution, one row a feature."""
         return self.path / "logits.parquet"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -94,6 +94,10 @@ class TransformerLensLanguageModel:
             )
         return {name: cache[name].flatten(2).clone() for name in hook_points}
 
+    def width(self, hook_point: str) -> int:
+        """Width of the activations at a hook point; raises a UserError where the model has no such point."""
+        return self.activations(torch.zeros(1, 1, dtype=torch.long), [hook_point])[hook_point].shape[-1]
+
     @property
     def unembedding(self) -> Float[Tensor, "d_model vocab"]:
         """The unembedding matrix, without its bias."""
@@ -102,8 +106,8 @@ class TransformerLensLanguageModel:
     def final_norm(self, x: Float[Tensor, "feature d_model"]) -> Float[Tensor, "feature d_model"]:
         """The norm before the unembedding, with its weight and without its bias, which no feature is the cause of."""
         with torch.inference_mode():
-            at_origin = self.bridge.ln_final(torch.zeros_like(x[:1]))
-            return self.bridge.ln_final(x) - at_origin
+            norm = cast(torch.nn.Module, self.bridge.ln_final)
+            return norm(x) - norm(torch.zeros_like(x[:1]))
 
     def _stop_layer(self, hook_points: Sequence[str]) -> int | None:
         """The first layer that need not run; None where a hook point lies behind the last block."""

@@ -86,9 +86,9 @@ class TextTokenizer:
     def with_text(self, token_ids: Sequence[int]) -> TokenAlignment:
         """Token ids that are given, with a text for them.
 
-        The text is what they decode to; where that text would be tokenized otherwise, it is put together token by token.
+        The text is what they decode to; where that would be tokenized otherwise, it is put together token by token.
         """
-        text = self.hugging_face.decode(list(token_ids), clean_up_tokenization_spaces=False)
+        text = self._decode(token_ids)
         tokenized = self.encode(text)
         ids = np.asarray(token_ids, dtype=np.int32)
         if np.array_equal(tokenized.ids, ids):
@@ -100,10 +100,13 @@ class TextTokenizer:
 
     def token_text(self, token_id: int) -> str:
         """A token as a person reads it; bytes that are no whole character are written as `\\xNN`."""
-        text = self.hugging_face.decode([token_id], clean_up_tokenization_spaces=False)
+        text = self._decode([token_id])
         if "\ufffd" not in text:
             return text
         return "".join(_byte_text(char) for char in str(self.hugging_face.convert_ids_to_tokens(token_id)))
+
+    def _decode(self, token_ids: Sequence[int]) -> str:
+        return str(self.hugging_face.decode(list(token_ids), clean_up_tokenization_spaces=False))
 
 
 def _load(cfg: LanguageModelConfig) -> PreTrainedTokenizerFast:
@@ -133,8 +136,8 @@ def cannot_load(cfg: LanguageModelConfig, error: Exception) -> UserError:
     )
 
 
-def _first_set(*ids: int | None) -> int | None:
-    return next((token for token in ids if token is not None), None)
+def _first_set(*ids: object) -> int | None:
+    return next((token for token in ids if isinstance(token, int)), None)
 
 
 def _without_gaps(text: str, ids: Sequence[int], offsets: Sequence[tuple[int, int]]) -> TokenizedText:
