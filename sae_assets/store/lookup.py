@@ -1,0 +1,133 @@
+"""Which SAEs and analyses there are, and which one a name means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sae_assets.settings.errors import UserError, unknown
+from sae_assets.store.connection import Store, readable
+from sae_assets.store.documents import AnalysisDocument, ConfigDocument, SAEDocument
+from sae_assets.store.queries import where
+
+
+@dataclass(frozen=True)
+class FoundAnalysis:
+    """A published analysis and the SAE that it is about."""
+
+    sae: SAEDocument
+    """The SAE."""
+    analysis: AnalysisDocument
+    """The analysis."""
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """A checkpoint in a list; the numbers are those of "default", or else of the analysis published last."""
+
+    name: str
+    """Its name."""
+    series: str
+    """Its series."""
+    analyses: tuple[str, ...]
+    """Names of its published analyses."""
+    model_name: str | None
+    """Language model."""
+    hook_point: str | None
+    """Where in the model it reads."""
+    d_model: int
+    """Width of the model there."""
+    d_sae: int
+    """Number of features."""
+    n_alive: int | None
+    """Features that activate on some token; None, as all that follows, where nothing is published."""
+    l0: float | None
+    """Mean number of active features a token."""
+    n_analyzed_tokens: int | None
+    """Tokens analysed."""
+    n_explained: int
+    """Features with an explanation."""
+    has_logits: bool
+    """Whether logits are attributed."""
+    published_at: datetime | None
+    """When the analysis was published."""
+
+
+@readable
+def checkpoints(store: Store) -> list[CheckpointRow]:
+    """All checkpoints, by series and name."""
+    published: dict[str, list[AnalysisDocument]] = {}
+    for analysis in map(AnalysisDocument.of, store["analyses"].find(where().filter)):
+        if analysis.features_id is not None:
+            published.setdefault(analysis.sae, []).append(analysis)
+    saes = sorted(map(SAEDocument.of, store["saes"].find(where().filter)), key=lambda sae: (sae.series, sae.name))
+    return [_row(store, sae, published.get(sae.id, [])) for sae in saes]
+
+
+@readable
+def find_analysis(store: Store, name: str, series: str | None = None, analysis: str = "default") -> FoundAnalysis:
+    """The published analysis of an SAE that is named by `name`, by `name` and `series`, or as `series/name`.
+
+    Raises:
+        UserError: there is no such SAE or analysis (the nearest is named), or several series have one of this name.
+    """
+    if series is None and "/" in name:
+        series, name = name.split("/", 1)
+    ids = [sae["_id"] for sae in store["saes"].find(where().filter, {"_id": 1})]
+    if series is not None:
+        matches = [sae_id for sae_id in ids if sae_id == f"{series}/{name}"]
+        known, asked = ids, f"{series}/{name}"
+    else:
+        matches = sorted(sae_id for sae_id in ids if sae_id.split("/", 1)[1] == name)
+        known, asked = [sae_id.split("/", 1)[1] for sae_id in ids], name
+    if not matches:
+        raise unknown("SAE", asked, known)
+    if len(matches) > 1:
+        places = " and ".join(repr(sae_id.split("/", 1)[0]) for sae_id in matches)
+        raise UserError(f"The SAE {name!r} is in the series {places}; give --series.")
+    return _published(store, matches[0], analysis)
+
+
+@readable
+def save_config(store: Store, collection: str, name: str, config: dict[str, Any]) -> None:
+    """Keeps the settings of a language model ("models") or a dataset ("datasets") under the name that a run uses."""
+    document = ConfigDocument(id=name, config=config).to_mongo()
+    store[collection].replace_one(where(_id=name).filter, document, upsert=True)
+
+
+@readable
+def stored_config(store: Store, collection: str, name: str) -> dict[str, Any] | None:
+    """The settings that were kept under this name, if any."""
+    stored = store[collection].find_one(where(_id=name).filter)
+    return None if stored is None else ConfigDocument.of(stored).config
+
+
+def _published(store: Store, sae_id: str, name: str) -> FoundAnalysis:
+    found = [AnalysisDocument.of(stored) for stored in store["analyses"].find(where(sae=sae_id).filter)]
+    published = {analysis.name: analysis for analysis in found if analysis.features_id is not None}
+    sae = store["saes"].find_one(where(_id=sae_id).filter)
+    if name not in published or sae is None:
+        raise unknown("analysis", name, published, where=f"SAE {sae_id!r}")
+    return FoundAnalysis(SAEDocument.of(sae), published[name])
+
+
+def _row(store: Store, sae: SAEDocument, published: list[AnalysisDocument]) -> CheckpointRow:
+    by_time = sorted(published, key=lambda one: (one.name == "default", one.published_at))
+    shown = by_time[-1] if by_time else None
+    explained = where(sae=sae.id, analysis=shown.name if shown else "default").filter
+    return CheckpointRow(
+        name=sae.name,
+        series=sae.series,
+        analyses=tuple(sorted(analysis.name for analysis in published)),
+        model_name=sae.model_name,
+        hook_point=sae.hook_point,
+        d_model=sae.d_model,
+        d_sae=sae.d_sae,
+        n_alive=shown.n_alive if shown else None,
+        l0=shown.l0 if shown else None,
+        n_analyzed_tokens=shown.n_analyzed_tokens if shown else None,
+        n_explained=store["explanations"].count_documents(explained),
+        has_logits=shown is not None and shown.logits_id is not None,
+        published_at=shown.published_at if shown else None,
+    )
