@@ -3,6 +3,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHECKPOINT := demo/smollm2-l10
+# Only what a person wants to read: progress and warnings.
+QUIET := '{"loggers": {"console": {"config": {"log_level": "INFO"}}}}'
+MATERIALIZE := PYTHONWARNINGS=ignore $(BIN)/dagster asset materialize -m sae_assets.definitions --config-json $(QUIET)
 
 .PHONY: demo dev test lint format install clean
 
@@ -18,8 +21,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)
 	$(BIN)/sae-assets demo
-	$(BIN)/dagster asset materialize -m sae_assets.definitions --select checkpoint_registry
-	$(BIN)/dagster asset materialize -m sae_assets.definitions --select '*' --partition $(CHECKPOINT)
+	$(MATERIALIZE) --select checkpoint_registry
+	$(MATERIALIZE) --select '*' --partition $(CHECKPOINT)
 	$(BIN)/sae-assets demo --preview
 
 dev: $(INSTALLED)

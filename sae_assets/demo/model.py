@@ -76,4 +76,4 @@ def _model(source: Path) -> LlamaForCausalLM:
     settings.pop("quantization_config", None)
     model = LlamaForCausalLM(LlamaConfig(**settings))
     model.load_state_dict(quantised.state_dict())
-    return model.to(torch.bfloat16)
+    return model.bfloat16()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from queue import SimpleQueue
@@ -31,7 +31,7 @@ def interpret_features(
     progress: Progress = silent,
     total: int | None = None,
     client: LLMClient | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Explains and scores features, `max_workers` at a time, and yields each as it is done: once, in any order.
 
     `features` is read as places become free, never far ahead, so memory does not grow with their number. A feature that
@@ -51,7 +51,7 @@ def interpret_features(
     def interpret(feature: FeatureExamples) -> Outcome:
         return interpret_feature(feature, cfg, scorers, asked)
 
-    def reported() -> Iterator[Outcome]:
+    def reported() -> Generator[Outcome]:
         progress(Step("explanations", 0, total, "features"))
         # The client is closed first: that ends the waits that workers may be in.
         with (

@@ -1,0 +1,19 @@
+"""A mistake of the user ends a step with its sentence instead of a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from sae_assets.settings import UserError
+
+
+@contextmanager
+def clear_failures() -> Iterator[None]:
+    """Turns a `UserError` into a Dagster `Failure` with the same text, which is not retried."""
+    try:
+        yield
+    except UserError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None

@@ -1,0 +1,115 @@
+"""A feature as a page on the terminal, and the same as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from sae_assets.cli.colouring import coloured, legend, visible
+from sae_assets.runners.feature_examples import window_of
+from sae_assets.store.features import StoredFeature, StoredSample
+from sae_assets.store.lookup import FoundAnalysis
+from sae_assets.store.set_documents import TokenLogitDocument
+
+HARD_SPACE = "\u00a0"
+WINDOW_TOKENS = 40
+"""Tokens that are shown around a peak."""
+
+
+def print_feature(found: FoundAnalysis, feature: StoredFeature, n_samples: int, console: Console | None = None) -> None:
+    """Prints the feature's explanation, statistics, output tokens and samples."""
+    console = console or Console(highlight=False)
+    parts = [_head(found, feature), _statistics(feature)]
+    if feature.logits is not None:
+        parts.append(_output_tokens({"promotes": feature.logits.top, "suppresses": feature.logits.bottom}))
+    console.print(Rule(Text(f"{found.sae.id}  feature {feature.index}", style="bold"), align="left"))
+    console.print(Padding(Group(*parts), (0, 0, 0, 1)))
+    console.print()
+    console.print(Padding(legend(), (0, 0, 0, 1)))
+    for name, samples in feature.samples.items():
+        if samples and n_samples:
+            console.print(Padding(_samples(name, samples[:n_samples], feature.statistics.max_act), (1, 0, 0, 1)))
+    console.print()
+
+
+def feature_json(found: FoundAnalysis, feature: StoredFeature, n_samples: int) -> dict[str, Any]:
+    """The same as values that JSON can hold; windows are whole, as `tokens` with one activation each."""
+    statistics, explanation, logits = feature.statistics, feature.explanation, feature.logits
+    return {
+        "name": found.sae.name,
+        "series": found.sae.series,
+        "analysis": found.analysis.name,
+        "index": feature.index,
+        "explanation": explanation and explanation.model_dump(mode="json", exclude={"sae", "analysis", "index"}),
+        "statistics": statistics.model_dump(exclude={"analysis", "index", "histogram", "neighbours"}),
+        "neighbours": [neighbour.model_dump() for neighbour in feature.neighbours],
+        "logits": logits
+        and {
+            "variant": logits.variant,
+            "top": [token.model_dump() for token in logits.top],
+            "bottom": [token.model_dump() for token in logits.bottom],
+        },
+        "samples": {name: [_sample(sample) for sample in group[:n_samples]] for name, group in feature.samples.items()},
+    }
+
+
+def _head(found: FoundAnalysis, feature: StoredFeature) -> Text:
+    if feature.explanation is None:
+        return Text(f"{found.sae.model_name} at {found.sae.hook_point}; not explained yet", style="dim")
+    scores = ", ".join(
+        f"{score['scorer']} {score['value']:.2f}" for score in feature.explanation.scores if score["value"] is not None
+    )
+    return Text.assemble((visible(feature.explanation.text), "bold"), (f"  {scores}", "dim"))
+
+
+def _statistics(feature: StoredFeature) -> Text:
+    statistics = feature.statistics
+    if statistics.act_times == 0:
+        return Text(f"dead: active on none of {statistics.n_analyzed_tokens:,} tokens", style="dim")
+    return Text(
+        f"active on {statistics.act_times:,} of {statistics.n_analyzed_tokens:,} tokens ({statistics.density:.3%}), in "
+        f"{statistics.act_contexts:,} contexts; max {statistics.max_act:.2f}, mean {statistics.mean_act:.2f}",
+        style="dim",
+    )
+
+
+def _output_tokens(ends: dict[str, tuple[TokenLogitDocument, ...]]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    for title, tokens in ends.items():
+        table.add_row(Text(title, style="dim"), Text("  ").join(map(_token, tokens)))
+    return table
+
+
+def _token(token: TokenLogitDocument) -> Text:
+    """A token and its logit, which no end of a line parts."""
+    shown = repr(visible(token.text)).replace(" ", HARD_SPACE)
+    return Text.assemble(shown, (f"{HARD_SPACE}{token.logit:+.1f}", "dim"))
+
+
+def _samples(name: str, samples: list[StoredSample], max_act: float) -> Group:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="dim")
+    table.add_column(ratio=1)
+    for sample in samples:
+        table.add_row(f"{sample.peak:.2f}", coloured(window_of(sample, WINDOW_TOKENS), max_act))
+    return Group(Text(name, style="bold"), table)
+
+
+def _sample(sample: StoredSample) -> dict[str, Any]:
+    window = window_of(sample, sample.stop - sample.start)
+    return {
+        "context_idx": sample.context.context_idx,
+        "dataset": sample.context.dataset,
+        "document_idx": sample.context.document_idx,
+        "peak": sample.peak,
+        "text": window.text,
+        "tokens": [
+            {"text": piece, "activation": activation}
+            for piece, activation in zip(window.pieces, window.activations.tolist(), strict=True)
+        ],
+    }

@@ -1,0 +1,42 @@
+"""`sae-assets`: the command line. Exit codes: 0 done, 1 failed, 2 bad input."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from sae_assets.cli import checkpoints, config, demo, mongo, run
+from sae_assets.settings.errors import UserError
+
+app = typer.Typer(
+    name="sae-assets",
+    help="What every feature of a sparse autoencoder means.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+run.register(app)
+checkpoints.register(app)
+app.add_typer(config.app)
+app.add_typer(mongo.app)
+demo.register(app)
+
+INTERRUPTED = 130
+BAD_INPUT = 2
+
+
+def main() -> None:
+    """Runs the command line; a mistake of the user is one sentence on standard error."""
+    try:
+        app()
+    except UserError as error:
+        print(f"sae-assets: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        print("sae-assets: Interrupted; what is done stays, and the same command goes on from there.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""The analysis of one checkpoint in its four steps: contexts, activations, summaries, documents in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from upath import UPath
+
+from sae_assets.activations.batch import ActivationBatch
+from sae_assets.activations.cached_source import CachedSource, MadeChunks, MadeContexts, SourceOnDisk
+from sae_assets.activations.chunks import ChunkFolder
+from sae_assets.activations.context_file import read_contexts, write_contexts
+from sae_assets.activations.contexts import Context
+from sae_assets.activations.factory import source_of_chunks
+from sae_assets.activations.source import ActivationSource
+from sae_assets.analysis.analyzer import FeatureAnalyzer
+from sae_assets.analysis.geometry import dictionary_geometry
+from sae_assets.analysis.summary_file import (
+    StoredSummaries,
+    SummariesAbout,
+    read_summaries,
+    summaries_about,
+    write_summaries,
+)
+from sae_assets.dictionary.checkpoint import checkpoint_config, checkpoint_identity
+from sae_assets.dictionary.config import SAEConfig
+from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
+from sae_assets.disk.layout import CheckpointFolder, DataFolder
+from sae_assets.engine.progress import Progress, silent
+from sae_assets.language_model.model import TransformerLensLanguageModel
+from sae_assets.settings import (
+    ActivationFactoryActivationsSource,
+    AnalyzeSAESettings,
+    UserError,
+    torch_dtype,
+    unknown,
+)
+
+FORMAT = 1
+"""Raised when the same settings give other summaries than before."""
+
+
+class UnfitActivationsError(UserError):
+    """The model lacks the checkpoint's hook point, or its activations there have another width."""
+
+
+class MadeSummaries(NamedTuple):
+    """What came of summarising."""
+
+    stored: StoredSummaries
+    """What the file holds."""
+    is_reused: bool
+    """Whether it was there already, from the same checkpoint, source and settings."""
+
+
+@dataclass(frozen=True)
+class AnalysisRun:
+    """One checkpoint with its settings. Each step uses what an earlier run left, and fails before it is costly."""
+
+    settings: AnalyzeSAESettings
+    """What to analyse, and how."""
+    data: DataFolder
+    """Where sources and results lie."""
+
+    @cached_property
+    def config(self) -> SAEConfig:
+        """What the checkpoint says about itself."""
+        return checkpoint_config(self.settings.sae.pretrained_name_or_path)
+
+    @cached_property
+    def sae_identity(self) -> str:
+        """Hash of the checkpoint's files."""
+        return checkpoint_identity(self.settings.sae.pretrained_name_or_path)
+
+    @property
+    def hook_point(self) -> str:
+        """The checkpoint's hook point.
+
+        Raises:
+            UserError: the settings' hook points leave it out.
+        """
+        name, given = self.config.hook_point_in, self.settings.activation_factory.hook_points
+        if name not in given:
+            raise UserError(
+                f"activation_factory.hook_points is {given} but the checkpoint "
+                f"{self.settings.sae.pretrained_name_or_path!r} was trained at {name!r}; give that hook point."
+            )
+        return name
+
+    @cached_property
+    def source(self) -> CachedSource | SourceOnDisk:
+        """The activation source: one that can be made here, or chunks that are read as they are."""
+        settings, hook_point = self.settings, self.hook_point
+        first = settings.activation_factory.sources[0]
+        if isinstance(first, ActivationFactoryActivationsSource):
+            return source_of_chunks(first, hook_point)
+        if settings.model is None:
+            raise UserError("The sources are datasets, which need a language model; give [model] in the settings.")
+        datasets = {name: dataset for name, dataset in (settings.datasets or {}).items() if dataset is not None}
+        source = ActivationSource(
+            settings.model,
+            settings.activation_factory,
+            datasets,
+            settings.analyzer.total_analyzing_tokens,
+            tuple(settings.analyzer.ignore_token_ids or ()),
+        )
+        return CachedSource(source, self.data)
+
+    @property
+    def on_disk(self) -> SourceOnDisk:
+        """The source's folder."""
+        return self.source.on_disk if isinstance(self.source, CachedSource) else self.source
+
+    @property
+    def folder(self) -> CheckpointFolder:
+        """Where the results lie: `output_dir`, or the analysis' place in the data folder."""
+        settings = self.settings
+        if settings.output_dir is not None:
+            return CheckpointFolder(UPath(settings.output_dir))
+        return self.data.checkpoint(settings.sae_series, settings.sae_name, settings.feature_analysis_name)
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of all that decides the summaries: 16 hex digits."""
+        settings = self.settings
+        decisive = {
+            "format": FORMAT,
+            "sae": self.sae_identity,
+            "sae_options": settings.sae.model_dump(mode="json", include={"dtype", "fold_activation_scale"}),
+            "source": self.on_disk.fingerprint,
+            "hook_point": self.hook_point,
+            "analyzer": settings.analyzer.model_dump(mode="json"),
+            "amp_dtype": settings.amp_dtype,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+    def make_contexts(self, progress: Progress = silent) -> MadeContexts:
+        """Cuts the contexts, unless they are there; raises a UserError where the datasets or settings are wrong."""
+        _ = self.folder
+        if isinstance(self.source, CachedSource):
+            return self.source.make_contexts(progress)
+        return MadeContexts(self.source.report(), True)
+
+    def make_chunks(self, progress: Progress = silent) -> MadeChunks:
+        """Makes the activations that are missing; raises a UserError where the model and the checkpoint do not fit."""
+        if isinstance(self.source, CachedSource):
+            made = self.source.make_chunks(self.hook_point, self._model, progress)
+        else:
+            manifest = ChunkFolder(self.source.folder.chunks(self.hook_point), self.hook_point).manifest()
+            if manifest is None:
+                raise unknown(
+                    "hook point", self.hook_point, self.source.hook_points(), where=str(self.source.folder.path)
+                )
+            made = MadeChunks(manifest, [])
+        self._check_width(made.manifest.form.d_model)
+        return made
+
+    def make_summaries(self, progress: Progress = silent) -> MadeSummaries:
+        """Analyses the checkpoint, unless a result of the same checkpoint, source and settings is there."""
+        path = self.folder.summaries
+        about = summaries_about(path)
+        if about is not None and about.identity == self.identity:
+            with suppress(UserError):  # what is damaged is made again
+                return MadeSummaries(read_summaries(path), True)
+        settings = self.settings
+        device = None if settings.device_type == "auto" else settings.device_type
+        sae = AbstractSparseAutoEncoder.from_pretrained(settings.sae, device=device)
+        summaries = FeatureAnalyzer(settings.analyzer).analyze_batches(
+            self._batches(sae), sae=sae, amp_dtype=torch_dtype(settings.amp_dtype), progress=progress
+        )
+        geometry = dictionary_geometry(sae.encoder.cpu(), sae.decoder.cpu(), progress=progress)
+        about = SummariesAbout(
+            identity=self.identity,
+            sae_identity=self.sae_identity,
+            source=self.on_disk.fingerprint,
+            settings=settings.model_dump(mode="json", exclude={"mongo"}),
+        )
+        write_summaries(path, summaries, geometry, about)
+        return MadeSummaries(StoredSummaries(summaries, geometry, about), False)
+
+    def sampled_contexts(self, stored: StoredSummaries) -> Iterator[Context]:
+        """The contexts that some sample lies in, each once."""
+        return read_contexts(self.on_disk.folder.contexts, stored.summaries.sampled_contexts)
+
+    def write_sampled_contexts(self, stored: StoredSummaries) -> None:
+        """Writes them beside the summaries, for those who read the results without a store."""
+        write_contexts(self.sampled_contexts(stored), self.folder.contexts, None)
+
+    def _batches(self, sae: AbstractSparseAutoEncoder) -> Iterator[ActivationBatch]:
+        device = sae.encoder.device
+        batches = self.on_disk.batches(self.hook_point, self.settings.activation_factory.batch_size)
+        return (batch.to(device) for batch in batches)
+
+    def _model(self) -> TransformerLensLanguageModel:
+        assert self.settings.model is not None
+        model = TransformerLensLanguageModel(self.settings.model)
+        try:
+            model.check_hook_point(self.hook_point)
+        except UserError as error:
+            raise UnfitActivationsError(str(error)) from None
+        self._check_width(model.width(self.hook_point))
+        return model
+
+    def _check_width(self, d_model: int) -> None:
+        if d_model != self.config.d_model:
+            raise UnfitActivationsError(
+                f"The activations at {self.hook_point!r} have d_model {d_model} and the checkpoint "
+                f"{self.settings.sae.pretrained_name_or_path!r} has d_model {self.config.d_model}; give the model that "
+                "it was trained on."
+            )
