@@ -79,7 +79,7 @@ def logits(_tokens: int, data: Path) -> dict[str, Any]:
     """Attributes the logits."""
     run = LogitsRun(demo_settings().for_logits(CHECKPOINT, SERIES, NAME), DataFolder(UPath(data)))
     made = run.make_logits()
-    return {"units": len(made.logits.maximum), "bytes": run.folder.logits.stat().st_size}
+    return {"units": len(made.stored.logits.maximum), "bytes": run.folder.logits.stat().st_size}
 
 
 def documents(tokens: int, data: Path) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def documents(tokens: int, data: Path) -> dict[str, Any]:
     table = LogitsRun(demo_settings().for_logits(CHECKPOINT, SERIES, NAME), run.data)
     with connect(None, run.data) as store:
         publish_summaries(run, stored, store)
-        publish_table(table, table.make_logits(), store)
+        publish_table(table, table.make_logits().stored, store)
     return {"units": stored.summaries.d_sae, "bytes": sum(f.stat().st_size for f in run.data.mongo.rglob("*"))}
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-N_SAMPLES = 3
-FEATURES = (0, 1, 2)
+N_SAMPLES = 2
+FEATURES = (2758, 3161, 3450)
 """Features of the demo's checkpoint that are easy to understand."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.columns import Columns
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.rule import Rule
@@ -16,7 +17,6 @@ from sae_assets.store.features import StoredFeature, StoredSample
 from sae_assets.store.lookup import FoundAnalysis
 from sae_assets.store.set_documents import TokenLogitDocument
 
-HARD_SPACE = "\u00a0"
 WINDOW_TOKENS = 40
 """Tokens that are shown around a peak."""
 
@@ -24,7 +24,7 @@ WINDOW_TOKENS = 40
 def print_feature(found: FoundAnalysis, feature: StoredFeature, n_samples: int, console: Console | None = None) -> None:
     """Prints the feature's explanation, statistics, output tokens and samples."""
     console = console or Console(highlight=False)
-    parts = [_head(found, feature), _statistics(feature)]
+    parts: list[Text | Table] = [_head(found, feature), _statistics(feature)]
     if feature.logits is not None:
         parts.append(_output_tokens({"promotes": feature.logits.top, "suppresses": feature.logits.bottom}))
     console.print(Rule(Text(f"{found.sae.id}  feature {feature.index}", style="bold"), align="left"))
@@ -81,14 +81,12 @@ def _statistics(feature: StoredFeature) -> Text:
 def _output_tokens(ends: dict[str, tuple[TokenLogitDocument, ...]]) -> Table:
     table = Table.grid(padding=(0, 1))
     for title, tokens in ends.items():
-        table.add_row(Text(title, style="dim"), Text("  ").join(map(_token, tokens)))
+        table.add_row(Text(title, style="dim"), Columns(map(_token, tokens), padding=(0, 2)))
     return table
 
 
 def _token(token: TokenLogitDocument) -> Text:
-    """A token and its logit, which no end of a line parts."""
-    shown = repr(visible(token.text)).replace(" ", HARD_SPACE)
-    return Text.assemble(shown, (f"{HARD_SPACE}{token.logit:+.1f}", "dim"))
+    return Text.assemble(repr(visible(token.text)), (f" {token.logit:+.1f}", "dim"), no_wrap=True)
 
 
 def _samples(name: str, samples: list[StoredSample], max_act: float) -> Group:

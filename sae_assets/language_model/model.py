@@ -18,6 +18,7 @@ from sae_assets.settings.model import LanguageModelConfig
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
+    from transformers import PreTrainedModel
 
 
 class TransformerLensLanguageModel:
@@ -101,7 +102,8 @@ class TransformerLensLanguageModel:
     @property
     def unembedding(self) -> Float[Tensor, "d_model vocab"]:
         """The unembedding matrix, without its bias."""
-        return self.bridge.original_model.get_output_embeddings().weight.detach().T
+        embeddings = cast("PreTrainedModel", self.bridge.original_model).get_output_embeddings()
+        return cast(torch.nn.Linear, embeddings).weight.detach().T
 
     def final_norm(self, x: Float[Tensor, "feature d_model"]) -> Float[Tensor, "feature d_model"]:
         """The norm before the unembedding, with its weight and without its bias, which no feature is the cause of."""

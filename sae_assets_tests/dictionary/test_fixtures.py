@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from sae_assets.dictionary.checkpoint import locate
-from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
+from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder, SparseAutoEncoder
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ALL = sorted(path.name for path in FIXTURES.iterdir())
@@ -45,6 +45,7 @@ def test_encoder_of_the_transcoder_agrees():
 def test_encoder_agrees_on_the_input_that_the_active_features_imply(name):
     sae, expected = load(name)
     features = expected["feature_acts"].flatten(0, 1).double()
+    assert isinstance(sae, SparseAutoEncoder)
     weights, bias = sae.W_E.double(), sae.b_E.double()
     for row in features:
         active = row > 0
