@@ -47,7 +47,7 @@ class FeatureSummaries:
     @property
     def sampled_contexts(self) -> list[int]:
         """Numbers of the contexts that some sample lies in, ascending, each once."""
-        numbers = torch.cat([samples.context_idx.flatten() for samples in self.samples.values()])
+        numbers = torch.cat([self.act_times[:0], *(part.context_idx.flatten() for part in self.samples.values())])
         return numbers[numbers != NO_CONTEXT].unique().tolist()
 
     @property

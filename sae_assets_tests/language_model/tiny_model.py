@@ -11,8 +11,8 @@ SENTENCES = [
 ]
 
 
-def write_tiny_model(folder: Path) -> Path:
-    """Writes a two-layer Llama, d_model 32, contexts up to 256, to the folder and returns it."""
+def write_tiny_model(folder: Path, n_layers: int = 2, n_positions: int = 256) -> Path:
+    """Writes a Llama of these layers, d_model 32, contexts up to `n_positions`, to the folder and returns it."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -34,10 +34,10 @@ def write_tiny_model(folder: Path) -> Path:
         vocab_size=len(tokenizer),
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=n_layers,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=256,
+        max_position_embeddings=n_positions,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=2,

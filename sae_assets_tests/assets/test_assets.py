@@ -1,0 +1,186 @@
+"""The assets in one process: what they report, what their checks catch, and how a mistake ends a step."""
+
+import json
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from sae_assets.definitions import defs
+from sae_assets.partitions import SAE_CHECKPOINTS
+from sae_assets.resources import Checkpoints, FeatureStore
+from sae_assets.run_config import settings_resource
+from sae_assets_tests.project import D_SAE, N_TOKENS, SAE_ID, TinyProject, write_sae, write_text
+
+ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
+PARTITION = str(SAE_CHECKPOINTS.name)
+UP_TO_SUMMARIES = ("tokenized_contexts", "activation_chunks", "feature_summaries")
+
+
+def materialize(
+    project: TinyProject, *assets: str, key: str | None = SAE_ID, config: dict[str, Any] | None = None
+) -> dg.ExecuteInProcessResult:
+    """Materializes assets of a project, all where none is named; a failed step does not raise."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.add_dynamic_partitions(PARTITION, [key] if key else [])
+        return dg.materialize(
+            ASSETS,
+            selection=assets or None,
+            partition_key=key,
+            instance=instance,
+            raise_on_error=False,
+            resources={
+                "checkpoints": Checkpoints(roots=str(project.checkpoints), data_folder=str(project.data.root)),
+                "feature_store": FeatureStore(data_folder=str(project.data.root)),
+                "settings": settings_resource,
+            },
+            run_config={"resources": {"settings": {"config": config}}} if config else None,
+        )
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    """The metadata of a materialization, as plain values."""
+    (event,) = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    """Which checks passed."""
+    return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    """The text that a failed run ends with."""
+    assert not result.success
+    (event,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    data = event.step_failure_data
+    assert data.user_failure_data is not None, data.error
+    return str(data.user_failure_data.description)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_project: TinyProject) -> dg.ExecuteInProcessResult:
+    """A whole run."""
+    return materialize(tiny_project)
+
+
+def test_all_assets_materialize_and_all_checks_pass(whole):
+    assert whole.success
+    assert {event.asset_key.to_user_string() for event in whole.get_asset_materialization_events()} == {
+        "checkpoint_registry",
+        "tokenized_contexts",
+        "activation_chunks",
+        "feature_summaries",
+        "direct_logit_attributions",
+        "feature_documents",
+        "feature_explanations",
+    }
+    assert checks(whole) == dict.fromkeys(
+        [
+            "as_many_tokens_as_asked",
+            "activations_are_finite",
+            "activations_fit_the_checkpoint",
+            "dead_share_within_bounds",
+            "l0_within_bounds",
+            "every_feature_has_a_document",
+            "scores_above_floor",
+        ],
+        True,
+    )
+
+
+def test_metadata_says_what_a_person_wants_to_know(whole):
+    assert metadata(whole, "tokenized_contexts")["tokens"] == N_TOKENS
+    chunks = metadata(whole, "activation_chunks")
+    assert chunks["bytes"] > 0 and chunks["hook point"] == "blocks.0.hook_resid_post"
+    summaries = metadata(whole, "feature_summaries")
+    assert summaries["alive features"] + summaries["dead features"] == D_SAE
+    assert summaries["dead features"] >= 1
+    assert 0 < summaries["L0"] <= 8
+    assert summaries["density"].startswith("![density of ") and "data:image/png;base64," in summaries["density"]
+    assert len(summaries["examples"].records) == 10
+    assert metadata(whole, "feature_documents")["features"] == D_SAE
+    explanations = metadata(whole, "feature_explanations")
+    assert explanations["explained in all"] == 0
+    assert "set OPENAI_API_KEY" in explanations["how to explain"]
+
+
+def test_a_second_run_reuses_everything(whole, tiny_project):
+    again = materialize(tiny_project)
+    assert again.success
+    for asset in ("tokenized_contexts", "activation_chunks", "feature_summaries", "direct_logit_attributions"):
+        assert metadata(again, asset)["reused"] is True
+
+
+def test_run_config_wins_over_the_files(fresh_project):
+    config = {"analyzer": {"total_analyzing_tokens": 500}, "activation_factory": {"context_size": 32}}
+    result = materialize(fresh_project, "tokenized_contexts", config=config)
+    assert metadata(result, "tokenized_contexts")["tokens"] == 500
+    assert metadata(result, "tokenized_contexts")["contexts"] > 500 // 32
+
+
+def test_bounds_that_do_not_hold_fail_their_checks(fresh_project):
+    bounds = {"max_dead_share": 0.0, "max_l0": 1.0}
+    result = materialize(fresh_project, *UP_TO_SUMMARIES, config={"checks": bounds})
+    assert result.success
+    assert not checks(result)["dead_share_within_bounds"] and not checks(result)["l0_within_bounds"]
+
+
+def test_a_short_dataset_is_analysed_and_said_to_be_short(fresh_project):
+    config = {"analyzer": {"total_analyzing_tokens": 10**6}}
+    result = materialize(fresh_project, "tokenized_contexts", config=config)
+    assert result.success
+    assert checks(result) == {"as_many_tokens_as_asked": False}
+    assert N_TOKENS < metadata(result, "tokenized_contexts")["tokens"] < 10**6
+
+
+def test_a_checkpoint_of_another_width_fails_its_check_before_any_chunk_is_made(fresh_project):
+    write_sae(fresh_project.checkpoint, d_model=16)
+    result = materialize(fresh_project, *UP_TO_SUMMARIES[:2])
+    assert failure(result).startswith("The activations at 'blocks.0.hook_resid_post' have d_model 32")
+    assert checks(result)["activations_fit_the_checkpoint"] is False
+    assert not list((fresh_project.root / "data").rglob("chunks/*/*.parquet"))
+
+
+def test_an_unknown_hook_point_names_the_nearest(fresh_project):
+    write_sae(fresh_project.checkpoint, hook_point="blocks.0.hook_resid_pots")
+    result = materialize(fresh_project, *UP_TO_SUMMARIES[:2])
+    assert "the nearest is 'blocks.0.hook_resid_post'" in failure(result)
+    assert checks(result)["activations_fit_the_checkpoint"] is False
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("../tiny", "cannot be used as a folder"),
+        ("tiny/..", "cannot be used as a folder"),
+        ("tiny/sae-l1", "the nearest is 'tiny/sae-l0'"),
+        ("tiny", "must be 'series/name'"),
+    ],
+)
+def test_a_bad_partition_key_is_one_sentence(fresh_project, key, sentence):
+    assert sentence in failure(materialize(fresh_project, "tokenized_contexts", key=key))
+    assert not (fresh_project.root / "data" / "sources").exists()
+
+
+def test_an_unknown_setting_in_a_file_is_named_with_its_line(fresh_project):
+    file = fresh_project.checkpoint.parent / "analysis.toml"
+    file.write_text(file.read_text().replace("context_size", "context_sise"))
+    sentence = failure(materialize(fresh_project, "tokenized_contexts"))
+    assert sentence.startswith(f"{file}, line 7: unknown key 'context_sise'")
+    assert "the nearest is 'context_size'" in sentence
+
+
+def test_an_empty_dataset_is_one_sentence(fresh_project):
+    empty = write_text(fresh_project.root / "empty.jsonl", n_documents=0)
+    config = {"datasets": {"text": {"dataset_name_or_path": str(empty)}}}
+    assert "empty" in failure(materialize(fresh_project, "tokenized_contexts", config=config))
+
+
+def test_registry_leaves_out_what_is_incomplete(fresh_project):
+    (fresh_project.checkpoints / "tiny" / "half").mkdir()
+    (fresh_project.checkpoints / "tiny" / "half" / "config.json").write_text(json.dumps({"d_model": 3}))
+    result = materialize(fresh_project, "checkpoint_registry", key=None)
+    found = metadata(result, "checkpoint_registry")
+    assert found["checkpoints"] == 1
+    assert list(found["incomplete"]) == ["tiny/half"]
