@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from sae_assets.activations.documents import dataset_identity
+from sae_assets.disk.identity import identity_of
 from sae_assets.language_model.identity import model_identity
 from sae_assets.settings.activation import ActivationFactoryConfig, ActivationFactoryDatasetSource
 from sae_assets.settings.dataset import DatasetConfig
@@ -78,4 +77,4 @@ class ActivationSource:
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits: equal where contexts and activations are equal."""
-        return hashlib.sha256(json.dumps(self.description, sort_keys=True).encode()).hexdigest()[:16]
+        return identity_of(self.description)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from sae_assets.dictionary.config import SAEConfig, read_config
 from sae_assets.dictionary.sparse_autoencoder import SparseAutoEncoder
-from sae_assets.disk.identity import file_identity
+from sae_assets.disk.identity import file_identity, identity_of
 from sae_assets.engine.device import checked_device
 from sae_assets.settings.errors import UserError, nearest
 from sae_assets.settings.sae import PretrainedSAE
@@ -57,8 +56,7 @@ def checkpoint_config(path: str) -> SAEConfig:
 def checkpoint_identity(path: str) -> str:
     """A hash of the checkpoint's config and weights (16 hex digits): another one, and its results are out of date."""
     folder, weights_file = locate(path)
-    files = [file_identity(folder / "config.json"), file_identity(weights_file)]
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+    return identity_of([file_identity(folder / "config.json"), file_identity(weights_file)])
 
 
 def locate(name_or_path: str) -> tuple[Path, Path]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
 EDGE_BYTES = 1 << 20
+
+
+def identity_of(decisive: Any) -> str:
+    """16 hex digits, equal where the JSON-able values that decide a result are equal."""
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def file_identity(path: Path) -> dict[str, str | int]:

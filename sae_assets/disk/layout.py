@@ -104,8 +104,12 @@ class DataFolder:
         """The folder of the activation source with this fingerprint."""
         return SourceFolder(self.sources / fingerprint)
 
-    def checkpoint(self, series: str, name: str, analysis: str = "default") -> CheckpointFolder:
-        """The folder of an analysis; the three names are checked before they become a path."""
+    def checkpoint(
+        self, series: str, name: str, analysis: str = "default", output_dir: str | None = None
+    ) -> CheckpointFolder:
+        """The folder of an analysis: `output_dir` where given; else the names are checked and become a path."""
+        if output_dir is not None:
+            return CheckpointFolder(UPath(output_dir))
         parts = (
             checked_name(series, "series"),
             checked_name(name, "checkpoint name"),

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
-
-from upath import UPath
 
 from sae_assets.activations.batch import ActivationBatch
 from sae_assets.activations.cached_source import CachedSource, MadeChunks, MadeContexts, SourceOnDisk
@@ -31,6 +27,7 @@ from sae_assets.analysis.summary_file import (
 from sae_assets.dictionary.checkpoint import checkpoint_config, checkpoint_identity
 from sae_assets.dictionary.config import SAEConfig
 from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
+from sae_assets.disk.identity import identity_of
 from sae_assets.disk.layout import CheckpointFolder, DataFolder
 from sae_assets.engine.progress import Progress, silent
 from sae_assets.language_model.model import TransformerLensLanguageModel
@@ -121,9 +118,9 @@ class AnalysisRun:
     def folder(self) -> CheckpointFolder:
         """Where the results lie: `output_dir`, or the analysis' place in the data folder."""
         settings = self.settings
-        if settings.output_dir is not None:
-            return CheckpointFolder(UPath(settings.output_dir))
-        return self.data.checkpoint(settings.sae_series, settings.sae_name, settings.feature_analysis_name)
+        return self.data.checkpoint(
+            settings.sae_series, settings.sae_name, settings.feature_analysis_name, settings.output_dir
+        )
 
     @cached_property
     def identity(self) -> str:
@@ -138,7 +135,7 @@ class AnalysisRun:
             "analyzer": settings.analyzer.model_dump(mode="json"),
             "amp_dtype": settings.amp_dtype,
         }
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        return identity_of(decisive)
 
     def make_contexts(self, progress: Progress = silent) -> MadeContexts:
         """Cuts the contexts, unless they are there; raises a UserError where the datasets or settings are wrong."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from upath import UPath
-
 from sae_assets.analysis.logits import attribute_logits
 from sae_assets.analysis.logits_file import LogitsFile, logits_about, read_logits, write_logits
 from sae_assets.dictionary.checkpoint import checkpoint_identity
 from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
+from sae_assets.disk.identity import identity_of
 from sae_assets.disk.layout import CheckpointFolder, DataFolder
 from sae_assets.engine.progress import Progress, silent
 from sae_assets.language_model.identity import model_identity
@@ -60,9 +57,9 @@ class LogitsRun:
     def folder(self) -> CheckpointFolder:
         """Where the table lies: `output_dir`, or the analysis' place in the data folder."""
         settings = self.settings
-        if settings.output_dir is not None:
-            return CheckpointFolder(UPath(settings.output_dir))
-        return self.data.checkpoint(settings.sae_series, settings.sae_name, settings.feature_analysis_name)
+        return self.data.checkpoint(
+            settings.sae_series, settings.sae_name, settings.feature_analysis_name, settings.output_dir
+        )
 
     @cached_property
     def identity(self) -> str:
@@ -74,7 +71,7 @@ class LogitsRun:
             "model": model_identity(self.model),
             "attributor": self.settings.direct_logit_attributor.model_dump(mode="json"),
         }
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+        return identity_of(decisive)
 
     def make_logits(self, progress: Progress = silent) -> MadeLogits:
         """Attributes the logits, unless a table of the same checkpoint, model and settings is there.
