@@ -42,7 +42,7 @@ class FeatureSummaries:
     @property
     def density(self) -> Float64[Tensor, "feature"]:
         """Share of the analysed tokens on which the feature is above 0."""
-        return self.act_times / max(self.n_analyzed_tokens, 1)
+        return self.act_times.double() / max(self.n_analyzed_tokens, 1)
 
     @property
     def sampled_contexts(self) -> list[int]:
@@ -58,4 +58,4 @@ class FeatureSummaries:
     @property
     def l0(self) -> float:
         """Mean number of active features a token."""
-        return float(self.act_times.sum() / max(self.n_analyzed_tokens, 1))
+        return int(self.act_times.sum()) / max(self.n_analyzed_tokens, 1)

@@ -55,13 +55,14 @@ def activation_chunks(
     n_new = sum(len(manifest.contexts_of(number)) for number in made.made) * manifest.form.context_size
     if not made.made:
         context.log.info("The activations are there already and are up to date.")
+    rate = {"tokens/s": round(n_new / seconds)} if n_new else {}
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(f"{run.on_disk.fingerprint}/{run.hook_point}"),
         metadata={
             "reused": not made.made,
             "chunks": len(manifest.chunks),
             "chunks made": len(made.made),
-            "tokens/s": n_new / seconds if n_new else 0.0,
+            **rate,
             "bytes": manifest.n_bytes,
             "shape": f"{manifest.n_contexts} × {manifest.form.context_size} × {manifest.form.d_model}",
             "dtype": manifest.form.dtype,

@@ -1,9 +1,11 @@
 """`feature_summaries`: what every feature activates on."""
 
 import time
+from functools import partial
 
 import dagster as dg
 
+from sae_assets.activations.context_file import read_contexts
 from sae_assets.assets.activations import activation_chunks
 from sae_assets.assets.describe import density_histogram, example_features
 from sae_assets.assets.run_page import step_progress
@@ -43,21 +45,23 @@ def feature_summaries(
         run = checkpoints.analysis(context.partition_key, settings)
         bounds = checkpoints.settings(context.partition_key, settings).checks
         made = run.make_summaries(progress)
+    seconds = time.monotonic() - began
     summaries = made.stored.summaries
     dead_share = 1 - summaries.n_alive / summaries.d_sae
     if made.is_reused:
         context.log.info("The summaries are there already and are up to date.")
+    rate = {} if made.is_reused else {"tokens/s": round(summaries.n_analyzed_tokens / seconds)}
     return dg.MaterializeResult(
         data_version=dg.DataVersion(run.identity),
         metadata={
             "reused": made.is_reused,
             "tokens": summaries.n_analyzed_tokens,
-            "tokens/s": 0.0 if made.is_reused else summaries.n_analyzed_tokens / (time.monotonic() - began),
+            **rate,
             "alive features": summaries.n_alive,
             "dead features": summaries.d_sae - summaries.n_alive,
             "L0": summaries.l0,
             "density": density_histogram(summaries),
-            "examples": example_features(summaries),
+            "examples": example_features(summaries, partial(read_contexts, run.on_disk.folder.contexts)),
             "bytes": run.folder.summaries.stat().st_size,
             "file": dg.MetadataValue.path(str(run.folder.summaries)),
         },

@@ -27,7 +27,11 @@ def coloured(window: ExampleWindow, max_activation: float) -> Text:
     text = Text()
     for piece, activation in zip(window.pieces, window.activations.tolist(), strict=True):
         level = strength(activation, max_activation)
-        text.append(visible(piece), style=STYLES[level] if level else "")
+        shown = visible(piece)
+        # The space before a word stays plain: at the end of a line it would be a coloured block by itself.
+        word = shown.lstrip(" ") or shown
+        text.append(shown.removesuffix(word))
+        text.append(word, style=STYLES[level] if level else "")
     return text
 
 

@@ -70,6 +70,8 @@ def test_statistics_equal_brute_force(case):
     assert result.n_analyzed_tokens == len(acts)
     assert result.n_analyzed_contexts == data.mask.any(1).sum()
     np.testing.assert_array_equal(result.act_times, (acts > 0).sum(0))
+    np.testing.assert_array_equal(result.density, (acts > 0).sum(0) / len(acts))
+    assert result.l0 == (acts > 0).sum() / len(acts)
     np.testing.assert_array_equal(result.act_contexts, (data.peaks > 0).sum(0))
     np.testing.assert_allclose(result.max_feature_acts, data.peaks.max(0), rtol=1e-6, atol=1e-7)
     for feature in range(d_sae):

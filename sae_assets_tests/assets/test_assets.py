@@ -98,7 +98,10 @@ def test_metadata_says_what_a_person_wants_to_know(whole):
     assert summaries["dead features"] >= 1
     assert 0 < summaries["L0"] <= 8
     assert summaries["density"].startswith("![density of ") and "data:image/png;base64," in summaries["density"]
-    assert len(summaries["examples"].records) == 10
+    examples = [record.data for record in summaries["examples"].records]
+    assert len(examples) == 10
+    assert all("<<" in str(example["strongest context"]) for example in examples)
+    assert "tokens/s" in summaries
     assert metadata(whole, "feature_documents")["features"] == D_SAE
     explanations = metadata(whole, "feature_explanations")
     assert explanations["explained in all"] == 0

@@ -20,8 +20,8 @@ def test_only_active_tokens_are_coloured():
     text = coloured(window, 9.0)
     assert text.plain == "a b c"
     assert [(text.plain[span.start : span.end], span.style) for span in text.spans if span.style] == [
-        (" b", STYLES["weak"]),
-        (" c", STYLES["strong"]),
+        ("b", STYLES["weak"]),
+        ("c", STYLES["strong"]),
     ]
 
 
