@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from sae_assets.analysis.logits_file import logits_about
 from sae_assets.analysis.summary_file import summaries_about
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
@@ -31,10 +32,10 @@ def reanalysis_schedule(
     n_current = 0
     for key in context.instance.get_dynamic_partitions(str(SAE_CHECKPOINTS.name)):
         try:
-            run = checkpoints.analysis(key, RunSettings({}))
-            about = summaries_about(run.folder.summaries)
-            if about is not None and about.identity != run.identity:
-                yield dg.RunRequest(partition_key=key, run_key=f"{key}:{run.identity}")
+            run, table = checkpoints.analysis(key, RunSettings({})), checkpoints.logits(key, RunSettings({}))
+            about, logits = summaries_about(run.folder.summaries), logits_about(table.folder.logits)
+            if about is not None and (about.identity, logits) != (run.identity, table.identity):
+                yield dg.RunRequest(partition_key=key, run_key=f"{key}:{run.identity}:{table.identity}")
             else:
                 n_current += 1
         except UserError as error:

@@ -142,7 +142,7 @@ def write_project(root: Path, model: Path) -> TinyProject:
 
 def write_text(path: Path, n_documents: int = 90) -> Path:
     """Writes documents in several scripts, some 5,500 tokens in 90 of them, and returns the file."""
-    words = " ".join(SENTENCES).split() + ["日本語", "特征", "👩‍🚀", "naïve", "🙂🙂", "\n"]
+    words = [*" ".join(SENTENCES).split(), "日本語", "特征", "👩‍🚀", "naïve", "🙂🙂", "\n"]
     rng = random.Random(0)
     documents = [" ".join(rng.choices(words, k=30)) for _ in range(n_documents)]
     lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents]

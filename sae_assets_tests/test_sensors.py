@@ -11,6 +11,7 @@ from sae_assets.jobs import reanalysis_schedule
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
 from sae_assets.runners.analyze import analyze_sae
+from sae_assets.runners.logits import direct_logit_attribute
 from sae_assets.sensors import checkpoint_sensor
 from sae_assets_tests.project import SAE_ID, TinyProject, write_sae
 
@@ -77,6 +78,7 @@ def test_a_new_partition_gets_a_run_of_all_assets_and_the_others_none(instance, 
 def test_the_schedule_runs_what_is_out_of_date_and_nothing_else(instance, fresh_project):
     instance.add_dynamic_partitions(PARTITION, [SAE_ID])
     analyze_sae(fresh_project.analyze_settings(), data=fresh_project.data)
+    direct_logit_attribute(fresh_project.logits_settings(), data=fresh_project.data)
 
     def requested() -> list[str | None]:
         with dg.build_schedule_context(instance=instance) as context:
@@ -84,6 +86,12 @@ def test_the_schedule_runs_what_is_out_of_date_and_nothing_else(instance, fresh_
             assert isinstance(found, Iterator)
             return [one.partition_key for one in found if isinstance(one, dg.RunRequest)]
 
+    assert requested() == []
+    settings = fresh_project.checkpoint.parent / "analysis.toml"
+    before = settings.read_text()
+    settings.write_text(f'{before}\n[direct_logit_attributor]\nvariant = "raw"\n')
+    assert requested() == [SAE_ID]
+    settings.write_text(before)
     assert requested() == []
     shutil.rmtree(fresh_project.checkpoint)
     write_sae(fresh_project.checkpoint, seed=1)

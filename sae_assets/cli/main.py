@@ -22,20 +22,28 @@ app.add_typer(config.app)
 app.add_typer(mongo.app)
 demo.register(app)
 
-INTERRUPTED = 130
+FAILED = 1
 BAD_INPUT = 2
+INTERRUPTED = 130
 
 
 def main() -> None:
-    """Runs the command line; a mistake of the user is one sentence on standard error."""
+    """Runs the command line; a mistake of the user, or of the disk, is one sentence on standard error."""
     try:
         app()
     except UserError as error:
         print(f"sae-assets: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    except KeyboardInterrupt:
-        print("sae-assets: Interrupted; what is done stays, and the same command goes on from there.", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except OSError as error:  # the disk is full, a folder cannot be written
+        place = f" {error.filename}:" if error.filename else ""
+        print(f"sae-assets:{place} {error.strerror or error}.", file=sys.stderr)
+        sys.exit(FAILED)
+    except SystemExit as end:  # what Typer makes of Ctrl-C, too
+        if end.code == INTERRUPTED:
+            print(
+                "sae-assets: Interrupted; what is done stays, and the same command goes on from there.", file=sys.stderr
+            )
+        raise
 
 
 if __name__ == "__main__":

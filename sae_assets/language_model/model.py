@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -129,7 +130,10 @@ def _layer(hook_point: str) -> int | None:
 
 def _boot(cfg: LanguageModelConfig, tokenizer: TextTokenizer, device: torch.device) -> TransformerBridge:
     from transformer_lens.model_bridge import TransformerBridge
+    from transformers.utils.logging import disable_progress_bar
 
+    if not sys.stderr.isatty():
+        disable_progress_bar()
     try:
         bridge = TransformerBridge.boot_transformers(
             model_location(cfg), device=device, dtype=cfg.torch_dtype, tokenizer=tokenizer.hugging_face

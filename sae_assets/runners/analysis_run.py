@@ -29,6 +29,7 @@ from sae_assets.dictionary.config import SAEConfig
 from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
 from sae_assets.disk.identity import identity_of
 from sae_assets.disk.layout import CheckpointFolder, DataFolder
+from sae_assets.engine.device import checked_device
 from sae_assets.engine.progress import Progress, silent
 from sae_assets.language_model.model import TransformerLensLanguageModel
 from sae_assets.settings import (
@@ -115,6 +116,11 @@ class AnalysisRun:
         return self.source.on_disk if isinstance(self.source, CachedSource) else self.source
 
     @property
+    def device(self) -> str:
+        """Device of the sparse autoencoder."""
+        return self.settings.sae.device if self.settings.device_type == "auto" else self.settings.device_type
+
+    @property
     def folder(self) -> CheckpointFolder:
         """Where the results lie: `output_dir`, or the analysis' place in the data folder."""
         settings = self.settings
@@ -138,8 +144,13 @@ class AnalysisRun:
         return identity_of(decisive)
 
     def make_contexts(self, progress: Progress = silent) -> MadeContexts:
-        """Cuts the contexts, unless they are there; raises a UserError where the datasets or settings are wrong."""
+        """Cuts the contexts, unless they are there.
+
+        Raises:
+            UserError: the datasets or settings are wrong, also those that only a later step needs.
+        """
         _ = self.folder
+        checked_device(self.device)
         if isinstance(self.source, CachedSource):
             return self.source.make_contexts(progress)
         return MadeContexts(self.source.report(), True)
@@ -166,8 +177,7 @@ class AnalysisRun:
             with suppress(UserError):  # what is damaged is made again
                 return MadeSummaries(read_summaries(path), True)
         settings = self.settings
-        device = None if settings.device_type == "auto" else settings.device_type
-        sae = AbstractSparseAutoEncoder.from_pretrained(settings.sae, device=device)
+        sae = AbstractSparseAutoEncoder.from_pretrained(settings.sae, device=self.device)
         summaries = FeatureAnalyzer(settings.analyzer).analyze_batches(
             self._batches(sae), sae=sae, amp_dtype=torch_dtype(settings.amp_dtype), progress=progress
         )

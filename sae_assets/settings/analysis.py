@@ -33,7 +33,7 @@ class AnalysisSettings(Settings):
     sae: SAEOptions = Field(default_factory=SAEOptions)
     """How the checkpoint is loaded."""
     model: LanguageModelConfig | None = None
-    """The language model; not needed where the checkpoint names it or all sources are activations."""
+    """The language model; not needed where all sources are activations."""
     model_name: str | None = None
     """Name of the language model in the store; the checkpoint's, or that of `model`, where not set."""
     datasets: dict[str, DatasetConfig | None] | None = None
