@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` (a checkpoint from weights to explained features) and `make test`.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHECKPOINT := demo/smollm2-l10
@@ -12,7 +12,8 @@ MATERIALIZE := PYTHONWARNINGS=ignore $(BIN)/dagster asset materialize -m sae_ass
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
-	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) was not found; install Python 3.11, or name yours: make PYTHON=python3.12 ..."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; install it, or name yours: make PYTHON=/path/to/python ..."; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,demo,dev]'

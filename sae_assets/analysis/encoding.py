@@ -16,6 +16,7 @@ from torch import Tensor
 from sae_assets.activations.batch import ActivationBatch
 from sae_assets.analysis.magnitude import LAST_OCTAVE
 from sae_assets.analysis.occurrences import ActiveValues
+from sae_assets.dictionary.active_features import ActiveFeatures, active_where
 from sae_assets.settings.errors import UserError
 
 TILE_TOKENS = 1024
@@ -44,6 +45,10 @@ class Encoder(Protocol):
 
     def encode(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, "token feature"]:
         """Features of raw activations."""
+        ...
+
+    def active_features(self, x: Float[Tensor, "token d_model"]) -> ActiveFeatures:
+        """What `encode` gives above 0."""
         ...
 
 
@@ -106,16 +111,20 @@ def _active_values(
 
 def _encode_tile(
     tile: Float32[Tensor, "token d_model"], tile_tokens: int, sae: Encoder, amp_dtype: torch.dtype
-) -> tuple[Int64[Tensor, "active"], Int64[Tensor, "active"], Float32[Tensor, "active"]]:
+) -> ActiveFeatures:
     if len(tile) < tile_tokens:
         padded = tile.new_zeros(tile_tokens, tile.shape[1])
         padded[: len(tile)] = tile
     else:
         padded = tile
-    with torch.no_grad(), torch.autocast(tile.device.type, amp_dtype, enabled=amp_dtype != torch.float32):
-        features = sae.encode(padded)[: len(tile)].float()
-    token, feature = (features > 0).nonzero(as_tuple=True)
-    return token, feature, features[token, feature]
+    if amp_dtype == torch.float32:
+        active = sae.active_features(padded)
+    else:
+        with torch.no_grad(), torch.autocast(tile.device.type, amp_dtype):
+            features = sae.encode(padded)
+        active = active_where(features > 0, features)
+    n_active = int(torch.searchsorted(active.token, len(tile)))
+    return ActiveFeatures(active.token[:n_active], active.feature[:n_active], active.value[:n_active].float())
 
 
 def _refuse_not_finite(

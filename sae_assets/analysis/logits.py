@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Float32, Int32, Int64
 from torch import Tensor
 
-from sae_assets.analysis.ranking import largest
+from sae_assets.dictionary.ranking import largest
 from sae_assets.engine.progress import Progress, Step, silent
 from sae_assets.settings.errors import UserError
 from sae_assets.settings.logits import DirectLogitAttributorConfig

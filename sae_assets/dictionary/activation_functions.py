@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sae_assets.dictionary.ranking import largest
+
 
 def jumprelu(z: Float[Tensor, "... feature"], threshold: Float[Tensor, "feature"]) -> Float[Tensor, "... feature"]:
     """z where it is above its feature's threshold, else 0 (Rajamanoharan et al. 2024)."""
@@ -13,9 +15,11 @@ def jumprelu(z: Float[Tensor, "... feature"], threshold: Float[Tensor, "feature"
 
 
 def topk(z: Float[Tensor, "... feature"], k: int) -> Float[Tensor, "... feature"]:
-    """The k largest of each token where they are above 0, else 0 (Gao et al. 2024)."""
-    largest = torch.topk(z, min(k, z.shape[-1]), dim=-1, sorted=False)
-    return torch.zeros_like(z).scatter_(-1, largest.indices, largest.values.relu_())
+    """The k largest of each token where they are above 0, else 0 (Gao et al. 2024); ties go to the smaller feature."""
+    with torch.no_grad():
+        columns = largest(z.detach().reshape(-1, z.shape[-1]), min(k, z.shape[-1])).columns
+    is_kept = torch.zeros_like(z, dtype=torch.bool).scatter_(-1, columns.view(*z.shape[:-1], -1), True)
+    return torch.where(is_kept, z, z.new_zeros(())).relu()
 
 
 def batchtopk(z: Float[Tensor, "... feature"], k: int) -> Float[Tensor, "... feature"]:

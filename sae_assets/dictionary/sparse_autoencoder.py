@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sae_assets.dictionary.activation_functions import batchtopk, jumprelu, topk
+from sae_assets.dictionary.active_features import ActiveFeatures, active_of_largest, active_where
 from sae_assets.dictionary.config import SAEConfig
 from sae_assets.settings.sae import PretrainedSAE
 
@@ -93,6 +94,12 @@ class AbstractSparseAutoEncoder(nn.Module, ABC):
     def encode(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... feature"]:
         """Features of raw activations; the checkpoint's own normalisation is part of it."""
 
+    def active_features(self, x: Float[Tensor, "token d_model"]) -> ActiveFeatures:
+        """What `encode` gives above 0."""
+        with torch.no_grad():
+            features = self.encode(x)
+            return active_where(features > 0, features)
+
     @abstractmethod
     def decode(
         self, features: Float[Tensor, "... feature"], x: Float[Tensor, "... d_model"] | None = None
@@ -129,6 +136,7 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         self.dataset_norm_in = 1.0
         self.dataset_norm_out = 1.0
         self._gate: Tensor | None = None
+        self._room: Tensor | None = None
 
     def set_dataset_norms(self, norm_in: float, norm_out: float) -> None:
         """Sets the mean norm of the activations at the two hook points, which "dataset-wise" scales by."""
@@ -169,17 +177,28 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
 
     def encode(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... feature"]:
         """Features of raw activations; the checkpoint's own normalisation is part of it."""
-        x = x.to(self.W_E.dtype)
-        if self.config.norm_activation != "inference":
-            x = x * self._input_factor(x)
-        hidden = torch.addmm(self.b_E, x.reshape(-1, self.d_model), self.W_E).view(*x.shape[:-1], self.d_sae)
-        if self.config.use_glu_encoder:
-            hidden = hidden * torch.sigmoid(x @ self.W_E_glu + self.b_E_glu)
+        hidden = self._hidden(x)
         if not self.config.sparsity_include_decoder_norm:
             return self._activate(hidden)
         gate = self._decoder_norm()
         features = self._activate(hidden * gate)
         return torch.where(features > 0, features / gate, features.new_zeros(()))
+
+    @torch.no_grad()
+    def active_features(self, x: Float[Tensor, "token d_model"]) -> ActiveFeatures:
+        """What `encode` gives above 0, without the zeros and with one dense table that is kept for the next call.
+
+        A fresh table costs more than the arithmetic on it: its pages have to be mapped first.
+        """
+        weights = self.W_E
+        if self._room is None or len(self._room) != len(x) or self._room.dtype != weights.dtype:
+            self._room = torch.empty(len(x), self.d_sae, dtype=weights.dtype, device=weights.device)
+        hidden = self._hidden(x, out=self._room)
+        if not self.config.sparsity_include_decoder_norm:
+            return self._active(hidden)
+        gate = self._decoder_norm()
+        active = self._active(hidden.mul_(gate))
+        return active._replace(value=active.value / gate[active.feature]).positive()
 
     def decode(
         self, features: Float[Tensor, "... feature"], x: Float[Tensor, "... d_model"] | None = None
@@ -193,6 +212,32 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         if self.config.norm_activation != "inference" and x is not None:
             return reconstructed / self._input_factor(x)
         return reconstructed
+
+    def _hidden(
+        self, x: Float[Tensor, "... d_model"], out: Float[Tensor, "token feature"] | None = None
+    ) -> Float[Tensor, "... feature"]:
+        """What the encoder gives before the activation function; written to `out` where given."""
+        x = x.to(self.W_E.dtype)
+        if self.config.norm_activation != "inference":
+            x = x * self._input_factor(x)
+        hidden = torch.addmm(self.b_E, x.reshape(-1, self.d_model), self.W_E, out=out)
+        if self.config.use_glu_encoder:
+            factor = torch.sigmoid(x.reshape(-1, self.d_model) @ self.W_E_glu + self.b_E_glu)
+            hidden = hidden * factor if out is None else hidden.mul_(factor)
+        return hidden.view(*x.shape[:-1], self.d_sae)
+
+    def _active(self, hidden: Float[Tensor, "token feature"]) -> ActiveFeatures:
+        """What `_activate` leaves above 0."""
+        match self.config.act_fn:
+            case "relu":
+                return active_where(hidden > 0, hidden)
+            case "jumprelu":
+                return active_where(hidden > self.log_jumprelu_threshold.exp(), hidden)
+            case "topk":
+                return active_of_largest(hidden, self.config.top_k)
+            case "batchtopk":
+                features = self._activate(hidden)
+                return active_where(features > 0, features)
 
     def _activate(self, hidden: Float[Tensor, "... feature"]) -> Float[Tensor, "... feature"]:
         match self.config.act_fn:

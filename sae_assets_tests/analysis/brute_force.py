@@ -9,6 +9,7 @@ from sae_assets.activations import ActivationBatch
 from sae_assets.analysis.hashing import context_hash
 from sae_assets.analysis.magnitude import PEAKS
 from sae_assets.analysis.silence import N_REFERENCE
+from sae_assets.dictionary.active_features import ActiveFeatures, active_where
 
 
 class TableSAE:
@@ -25,6 +26,10 @@ class TableSAE:
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(x @ self.weights + self.bias)
+
+    def active_features(self, x: torch.Tensor) -> ActiveFeatures:
+        features = self.encode(x)
+        return active_where(features > 0, features)
 
 
 @dataclass

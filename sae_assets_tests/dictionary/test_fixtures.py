@@ -105,3 +105,16 @@ def test_token_wise_reconstruction_is_scaled_back_where_the_input_is_given():
     factor = math.sqrt(16) / x.norm(dim=-1, keepdim=True)
     torch.testing.assert_close(sae(x) * factor, sae.decode(sae.encode(x)), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(sae(3 * x), 3 * sae(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("is_folded", [True, False])
+@pytest.mark.parametrize("name", ALL)
+def test_active_features_are_what_is_encoded_above_zero(name, is_folded):
+    sae = AbstractSparseAutoEncoder.from_pretrained(FIXTURES / name, fold_activation_scale=is_folded)
+    x = load_file(FIXTURES / name / "expected.safetensors")["x"].flatten(0, 1)
+    for tokens in (x, x.flip(0)):  # the second call uses the memory of the first
+        features, active = sae.encode(tokens), sae.active_features(tokens)
+        found = torch.zeros_like(features).index_put((active.token, active.feature), active.value)
+        assert torch.equal(found, features)
+        assert len(active.value) == (features > 0).sum()
+        assert torch.equal(active.token, active.token.sort().values)

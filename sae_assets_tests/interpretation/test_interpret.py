@@ -162,7 +162,8 @@ def test_wrong_key_is_one_error(server: LLMServer, config: Config, n_features: i
     outcomes = interpret_features(features(n_features), config(openai_api_key="wrong"), max_workers=4)
     with pytest.raises(UserError, match="refused the API key"):
         next(outcomes)
-    assert len(server.requests) <= 8
+    # Four refusals end the work; by then at most eight more features are under way.
+    assert len(server.requests) <= 12
 
 
 def test_one_refused_connection_at_the_start_is_a_failed_feature_and_no_more(server: LLMServer, config: Config) -> None:

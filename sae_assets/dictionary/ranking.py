@@ -8,6 +8,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+GROUP = 32
+"""Columns in a group."""
+FEWEST_GROUPS = 4
+"""Groups for each value that is wanted, below which one pass over all columns is faster."""
+
 
 class Largest(NamedTuple):
     """The largest values of each row and where they are."""
@@ -20,8 +25,8 @@ class Largest(NamedTuple):
 
 def largest(values: Float[Tensor, "row column"], k: int) -> Largest:
     """The k largest values of each row, exactly as a stable sort has them; at least 1, at most all. None may be NaN."""
-    found = values.topk(min(k + 1, values.shape[1]))
-    columns, last = found.indices[:, :k], found.values[:, k - 1 : k]
+    found = _largest_in_any_order_of_ties(values, min(k + 1, values.shape[1]))
+    columns, last = found.columns[:, :k], found.values[:, k - 1 : k]
     rows = (found.values[:, k:] == last).any(1).nonzero().squeeze(1)
     if len(rows):
         chosen = values[rows]
@@ -32,3 +37,16 @@ def largest(values: Float[Tensor, "row column"], k: int) -> Largest:
     columns = columns.sort(dim=1).values
     by_value = torch.sort(values.gather(1, columns), dim=1, descending=True, stable=True)
     return Largest(by_value.values, columns.gather(1, by_value.indices))
+
+
+def _largest_in_any_order_of_ties(values: Float[Tensor, "row column"], k: int) -> Largest:
+    """The k largest, which lie in the k groups of columns with the largest maxima: most columns are read only once."""
+    n_groups, rest = divmod(values.shape[1], GROUP)
+    if rest or n_groups < FEWEST_GROUPS * k:
+        return Largest(*values.topk(k))
+    # A group is every n_groups-th column, so that the maxima of all groups are taken by whole vectors.
+    grouped = values.unflatten(1, (GROUP, n_groups))
+    groups = grouped.amax(1).topk(k, sorted=False).indices
+    candidates = grouped.gather(2, groups[:, None, :].expand(-1, GROUP, -1)).flatten(1)
+    found = candidates.topk(k)
+    return Largest(found.values, found.indices // k * n_groups + groups.gather(1, found.indices % k))

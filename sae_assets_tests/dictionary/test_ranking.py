@@ -4,14 +4,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sae_assets.analysis.ranking import largest
+from sae_assets.dictionary.ranking import GROUP, largest
 
 
 @settings(max_examples=200, deadline=None)
 @given(
     n_rows=st.integers(1, 6),
-    n_columns=st.integers(1, 40),
-    n_levels=st.integers(1, 8),
+    n_columns=st.integers(1, 40) | st.integers(1, 20).map(lambda groups: groups * GROUP),
+    n_levels=st.sampled_from([1, 2, 8, 1000]),
     seed=st.integers(0, 10**6),
     data=st.data(),
 )
