@@ -8,7 +8,7 @@ import dagster as dg
 from sae_assets.activations.chunks import NotFiniteError
 from sae_assets.activations.source import FORMAT
 from sae_assets.assets.contexts import tokenized_contexts
-from sae_assets.assets.run_page import step_progress
+from sae_assets.assets.run_page import alone_on, step_progress
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
 from sae_assets.run_config import RunSettings
@@ -46,7 +46,8 @@ def activation_chunks(
     with step_progress(context) as progress:
         run = checkpoints.analysis(context.partition_key, settings)
         try:
-            made = run.make_chunks(progress)
+            with alone_on(run.device, context):
+                made = run.make_chunks(progress)
         except (NotFiniteError, UnfitActivationsError) as error:
             check = FINITE if isinstance(error, NotFiniteError) else FITTING
             yield dg.AssetCheckResult(check_name=check.name, passed=False, metadata={"problem": str(error)})

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from sae_assets.assets.run_page import step_progress
+from sae_assets.assets.run_page import alone_on, step_progress
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
 from sae_assets.run_config import RunSettings
@@ -25,7 +25,8 @@ def direct_logit_attributions(
     """The decoder projected onto the output tokens, one row a feature; needs the checkpoint and the model only."""
     with step_progress(context) as progress:
         run = checkpoints.logits(context.partition_key, settings)
-        made = run.make_logits(progress)
+        with alone_on(run.device, context):
+            made = run.make_logits(progress)
     logits, texts = made.stored.logits, made.stored.texts
     strongest = logits.maximum.topk(min(N_EXAMPLES, len(logits.maximum))).indices.tolist()
     records = [

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import dagster as dg
 
 from sae_assets.assets.failures import clear_failures
+from sae_assets.engine.device import device_lease
 from sae_assets.engine.progress import Progress, Step
 from sae_assets.engine.progress_bar import progress_bar
 
@@ -29,6 +30,20 @@ def step_progress(context: dg.AssetExecutionContext) -> Iterator[Progress]:
 
         yield report
         lines.finish()
+
+
+@contextmanager
+def alone_on(device: str, context: dg.AssetExecutionContext) -> Iterator[None]:
+    """One step at a time computes on a device of this machine; a run that was killed holds nothing.
+
+    A limit of the pool would be kept by a killed run until somebody frees it by hand, so it has none by itself.
+    """
+
+    def tell_waiting() -> None:
+        context.log.info(f"Waiting for the device {device!r}, which another run uses.")
+
+    with device_lease(device, tell_waiting):
+        yield
 
 
 class _RunPageLines:

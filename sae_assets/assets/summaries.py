@@ -8,7 +8,7 @@ import dagster as dg
 from sae_assets.activations.context_file import read_contexts
 from sae_assets.assets.activations import activation_chunks
 from sae_assets.assets.describe import density_histogram, example_features
-from sae_assets.assets.run_page import step_progress
+from sae_assets.assets.run_page import alone_on, step_progress
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
 from sae_assets.run_config import RunSettings
@@ -44,7 +44,8 @@ def feature_summaries(
     with step_progress(context) as progress:
         run = checkpoints.analysis(context.partition_key, settings)
         bounds = checkpoints.settings(context.partition_key, settings).checks
-        made = run.make_summaries(progress)
+        with alone_on(run.device, context):
+            made = run.make_summaries(progress)
     seconds = time.monotonic() - began
     summaries = made.stored.summaries
     dead_share = 1 - summaries.n_alive / summaries.d_sae

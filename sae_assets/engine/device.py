@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import torch
+from filelock import FileLock, Timeout
 
 from sae_assets.settings.errors import UserError
 
@@ -23,3 +30,24 @@ def checked_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("The device 'mps' does not exist here; set `device` to 'cpu'.")
     return device
+
+
+@contextmanager
+def device_lease(name: str, tell_waiting: Callable[[], None]) -> Iterator[None]:
+    """Holds a device alone among this user's processes on this machine.
+
+    The lock is the kernel's, so a process that is killed holds nothing. `tell_waiting` is called once where another
+    process has the device.
+    """
+    folder = Path(tempfile.gettempdir()) / f"sae-assets-{getpass.getuser()}"
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / f"{name.replace(':', '-')}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        tell_waiting()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -54,6 +54,11 @@ class LogitsRun:
         return LanguageModelConfig(model_name=settings.model_name)
 
     @property
+    def device(self) -> str:
+        """Device of the sparse autoencoder."""
+        return self.settings.sae.device if self.settings.device_type == "auto" else self.settings.device_type
+
+    @property
     def folder(self) -> CheckpointFolder:
         """Where the table lies: `output_dir`, or the analysis' place in the data folder."""
         settings = self.settings
@@ -84,8 +89,7 @@ class LogitsRun:
             with suppress(UserError):  # what is damaged is made again
                 return MadeLogits(read_logits(path), True)
         settings = self.settings
-        device = None if settings.device_type == "auto" else settings.device_type
-        sae = AbstractSparseAutoEncoder.from_pretrained(settings.sae, device=device)
+        sae = AbstractSparseAutoEncoder.from_pretrained(settings.sae, device=self.device)
         model = TransformerLensLanguageModel(self.model)
         cfg = settings.direct_logit_attributor
         norm = model.final_norm if cfg.variant == "norm" else None

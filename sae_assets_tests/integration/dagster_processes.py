@@ -30,12 +30,37 @@ def lay_out(project: TinyProject) -> None:
     shutil.copyfile(REPOSITORY / "dagster.yaml", project.root / "dagster.yaml")
 
 
+MATERIALIZE = [str(DAGSTER), "asset", "materialize", "-m", "sae_assets.definitions"]
+ENDS_WITHIN_S = 300
+
+
 def materialize(project: TinyProject, *arguments: str) -> subprocess.CompletedProcess[str]:
     """`dagster asset materialize -m sae_assets.definitions ...` in the project's folder."""
-    command = [str(DAGSTER), "asset", "materialize", "-m", "sae_assets.definitions", *arguments]
     return subprocess.run(
-        command, cwd=project.root, env=project.environment(), capture_output=True, text=True, check=False
+        [*MATERIALIZE, *arguments],
+        cwd=project.root,
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=ENDS_WITHIN_S,
     )
+
+
+def materialize_and_kill(project: TinyProject, told: str, *arguments: str) -> None:
+    """The same, killed without warning as soon as it tells these words."""
+    process = subprocess.Popen(
+        [*MATERIALIZE, *arguments],
+        cwd=project.root,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert any(told in line for line in process.stderr), f"it never told {told!r}"
+    process.kill()
+    process.wait()
 
 
 class DagsterDev:

@@ -10,7 +10,13 @@ import pytest
 
 from sae_assets.store.lookup import checkpoints
 from sae_assets.store.reading import read_feature
-from sae_assets_tests.integration.dagster_processes import DagsterDev, dagster_dev, lay_out, materialize
+from sae_assets_tests.integration.dagster_processes import (
+    DagsterDev,
+    dagster_dev,
+    lay_out,
+    materialize,
+    materialize_and_kill,
+)
 from sae_assets_tests.project import D_SAE, SAE_ID, TinyProject, write_sae
 
 pytestmark = pytest.mark.slow
@@ -63,6 +69,17 @@ def test_a_mistake_in_ci_is_one_sentence_and_an_exit_code(project):
     assert f"{settings}, line 7: unknown key 'context_sise'" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert not (project.root / "data" / "sources").exists()
+
+
+@pytest.mark.parametrize("step", ["activation_chunks", "feature_summaries", "feature_documents"])
+def test_a_killed_run_holds_nothing_up(project, step):
+    assert materialize(project, "--select", "checkpoint_registry").returncode == 0
+    materialize_and_kill(project, f"{step} - STEP_START", "--select", "*", "--partition", SAE_ID)
+    again = materialize(project, "--select", "*", "--partition", SAE_ID)
+    assert again.returncode == 0, again.stderr
+    assert not list((project.root / "data").rglob("*.tmp"))
+    with project.store() as store:
+        assert [row.n_alive is not None for row in checkpoints(store)] == [True]
 
 
 @pytest.fixture(scope="module")
