@@ -25,7 +25,7 @@ from sae_assets.activations.context_file import (
 from sae_assets.activations.contexts import cut_contexts
 from sae_assets.activations.forward import model_activations
 from sae_assets.activations.source import ActivationSource
-from sae_assets.disk.atomic import is_local, write_json
+from sae_assets.disk.atomic import discard_leftovers, is_local, write_json
 from sae_assets.disk.layout import DataFolder, SourceFolder, checked_name
 from sae_assets.engine.progress import Progress, Step, silent
 from sae_assets.language_model.model import TransformerLensLanguageModel
@@ -137,6 +137,7 @@ class CachedSource:
             UserError: the tokenizer or a dataset cannot be read, or there is no token to analyse.
         """
         with self._lock("contexts"):
+            discard_leftovers(self.folder.path)
             report = contexts_report(self.folder.contexts)
             # A run that was stopped between the two files left contexts that no one can read by their folder.
             if report is not None and self.folder.source_json.exists():
@@ -167,6 +168,7 @@ class CachedSource:
         report = self.on_disk.report()
         chunks = self.on_disk.chunks(hook_point)
         with self._lock(f"chunks-{hook_point}"):
+            discard_leftovers(chunks.path)
             known = chunks.manifest()
             manifest = chunks.verified(known.form, report.n_contexts) if known is not None else None
             if manifest is not None and manifest.is_complete:

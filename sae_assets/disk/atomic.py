@@ -51,6 +51,13 @@ def atomic_write(path: UPath | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def discard_leftovers(folder: UPath | Path) -> None:
+    """Removes what killed writers left in a local folder; only for a caller that keeps others from writing there."""
+    if is_local(folder):
+        for leftover in Path(str(folder)).glob(".*.tmp"):
+            leftover.unlink(missing_ok=True)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -141,6 +141,15 @@ def test_chunks_without_their_manifest_are_made_again(made, model):
     assert chunk_files(made) == files
 
 
+def test_what_a_killed_writer_left_is_removed(made, model):
+    chunks = made.folder.chunks(HOOK_POINT)
+    for folder, name in ((made.folder.path, "contexts.parquet"), (chunks, "00001.parquet")):
+        (folder / f".{name}.1a2b3c4d.tmp").write_bytes(b"half")
+    made.make_contexts()
+    made.make_chunks(HOOK_POINT, lambda: model)
+    assert not list(Path(str(made.folder.path)).rglob("*.tmp"))
+
+
 def test_another_hook_point_shares_the_contexts(made, model):
     files, other = chunk_files(made), "blocks.1.hook_resid_post"
     assert made.make_contexts().is_reused
