@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sae_assets.activations.contexts import Context
+from sae_assets.settings.errors import UserError
 
 
 class ContextBatch(NamedTuple):
@@ -51,6 +52,16 @@ class ActivationBatch:
         """The batch on a device, its activations in the precision given."""
         activations = self.activations.to(device, dtype)
         return ActivationBatch(self.context_idx.to(device), self.tokens.to(device), self.mask.to(device), activations)
+
+
+class NotFiniteError(UserError):
+    """An activation of a token that counts is NaN or infinite."""
+
+    def __init__(self, context_idx: int, position: int):
+        super().__init__(
+            f"The activation at context {context_idx}, position {position} is NaN or infinite; run the model in "
+            "float32 or bfloat16, or leave that position out with `ignore_positions`."
+        )
 
 
 class TokenActivations(NamedTuple):

@@ -10,18 +10,13 @@ from itertools import chain
 import torch
 from upath import UPath
 
-from sae_assets.activations.batch import ActivationBatch
+from sae_assets.activations.batch import ActivationBatch, NotFiniteError
 from sae_assets.activations.chunk_file import Chunk, ChunkFormat, DamagedChunkError, is_whole, read_chunk, write_chunk
 from sae_assets.disk.atomic import write_json
-from sae_assets.settings.errors import UserError
 
 CHUNK_BYTES = 1 << 26
 """Size of a chunk (64 MiB), as near as whole contexts come to it."""
 MANIFEST = "manifest.json"
-
-
-class NotFiniteError(UserError):
-    """An activation of a token that counts is NaN or infinite."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +132,7 @@ def refuse_not_finite(batch: ActivationBatch) -> ActivationBatch:
     is_bad = batch.mask.to(batch.activations.device) & ~batch.activations.isfinite().all(2)
     if is_bad.any():
         context, position = is_bad.nonzero()[0].tolist()
-        raise NotFiniteError(
-            f"The activation at context {int(batch.context_idx[context])}, position {position} is NaN or infinite; "
-            "run the model in float32 or bfloat16, or leave that position out with `ignore_positions`."
-        )
+        raise NotFiniteError(int(batch.context_idx[context]), position)
     return batch
 
 

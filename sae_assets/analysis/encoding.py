@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int64
 from torch import Tensor
 
-from sae_assets.activations.batch import ActivationBatch
+from sae_assets.activations.batch import ActivationBatch, NotFiniteError
 from sae_assets.analysis.magnitude import LAST_OCTAVE
 from sae_assets.analysis.occurrences import ActiveValues
 from sae_assets.dictionary.active_features import ActiveFeatures, active_where
@@ -133,10 +133,7 @@ def _refuse_not_finite(
     is_finite = tokens.isfinite().all(1)
     if not is_finite.all():
         token = int((~is_finite).nonzero()[0, 0])
-        raise UserError(
-            f"The activation at context {int(context_idx[token])}, position {int(position[token])} is NaN or infinite; "
-            "run the model in float32 or bfloat16, or leave that position out with `ignore_positions`."
-        )
+        raise NotFiniteError(int(context_idx[token]), int(position[token]))
 
 
 def _refuse_too_large(active: ActiveValues, context_idx: Int64[Tensor, "context"]) -> None:

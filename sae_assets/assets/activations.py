@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from sae_assets.activations.chunks import NotFiniteError
+from sae_assets.activations.batch import NotFiniteError
 from sae_assets.activations.source import FORMAT
 from sae_assets.assets.contexts import tokenized_contexts
 from sae_assets.assets.run_page import alone_on, step_progress

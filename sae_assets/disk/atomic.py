@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import xxhash
 from upath import UPath
 
 
@@ -70,12 +69,3 @@ def write_json(path: UPath | Path, value: Any) -> None:
     """Writes a JSON file atomically, keys in their order, indented for people."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def checksum(path: UPath | Path) -> str:
-    """The checksum of a file's bytes, as "xxh3:<16 hex digits>"."""
-    digest = xxhash.xxh3_64()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return f"xxh3:{digest.hexdigest()}"

@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from sae_assets.activations.batch import NotFiniteError
 from sae_assets.activations.cached_source import CachedSource
 from sae_assets.activations.chunk_file import DamagedChunkError
-from sae_assets.activations.chunks import MANIFEST, NotFiniteError
+from sae_assets.activations.chunks import MANIFEST
 from sae_assets.activations.context_file import read_contexts
 from sae_assets.disk.layout import DataFolder
 from sae_assets.language_model.model import TransformerLensLanguageModel

@@ -3,7 +3,7 @@
 import pytest
 from upath import UPath
 
-from sae_assets.disk.atomic import atomic_write, checksum, write_json
+from sae_assets.disk.atomic import atomic_write, write_json
 from sae_assets.disk.identity import file_identity
 
 
@@ -26,14 +26,6 @@ def test_an_error_leaves_the_old_content_and_nothing_else(folder):
         raise RuntimeError
     assert (folder / "file.json").read_text() == '{\n  "a": 1\n}\n'
     assert [path.name for path in folder.iterdir()] == ["file.json"]
-
-
-def test_checksum_follows_the_bytes(tmp_path):
-    file = tmp_path / "file"
-    file.write_bytes(b"a" * 5_000_000)
-    before = checksum(file)
-    file.write_bytes(b"a" * 4_999_999 + b"b")
-    assert checksum(file) != before
 
 
 def test_identity_sees_size_and_both_ends(tmp_path):
