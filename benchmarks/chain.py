@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from fresh_process import in_fresh_process, peak_bytes
 from upath import UPath
 
 from sae_assets.demo.settings import CHECKPOINT, HOOK_POINT, NAME, SERIES, demo_settings
@@ -44,7 +42,10 @@ def main() -> None:
     }
     with TemporaryDirectory() as folder:
         for name, stage in stages.items():
-            print(json.dumps({"stage": name} | in_fresh_process(partial(stage, tokens, Path(folder)))), flush=True)
+            print(
+                json.dumps({"stage": name} | in_fresh_process(partial(measured, partial(stage, tokens, Path(folder))))),
+                flush=True,
+            )
 
 
 def analysis(tokens: int, data: Path) -> AnalysisRun:
@@ -93,25 +94,14 @@ def documents(tokens: int, data: Path) -> dict[str, Any]:
     return {"units": stored.summaries.d_sae, "bytes": sum(f.stat().st_size for f in run.data.mongo.rglob("*"))}
 
 
-def in_fresh_process(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the work returns, with its time and the peak memory of its process."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measured, args=(work, sender))
-    process.start()
-    sender.close()
-    result = receiver.recv()
-    process.join()
-    return result
-
-
-def _measured(work: Callable[[], dict[str, Any]], sender: Connection) -> None:
     began = time.perf_counter()
     result = work()
     seconds = time.perf_counter() - began
     units = result.pop("units")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    sender.send({"seconds": seconds, "units": units, "units_per_second": units / seconds, "peak_bytes": peak, **result})
+    figures = {"seconds": seconds, "units": units, "units_per_second": units / seconds, "peak_bytes": peak_bytes()}
+    return figures | result
 
 
 if __name__ == "__main__":

@@ -48,6 +48,12 @@ class ActivationBatch:
     activations: Float[Tensor, "context position d_model"]
     """Activations, also where the token does not count."""
 
+    def take(self, contexts: slice | Bool[Tensor, "context"]) -> ActivationBatch:
+        """The batch of some of its contexts."""
+        return ActivationBatch(
+            self.context_idx[contexts], self.tokens[contexts], self.mask[contexts], self.activations[contexts]
+        )
+
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> ActivationBatch:
         """The batch on a device, its activations in the precision given."""
         activations = self.activations.to(device, dtype)

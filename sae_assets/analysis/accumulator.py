@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from sae_assets.analysis.bin_table import BinTable
 from sae_assets.analysis.exact_sums import ExactSums
 from sae_assets.analysis.magnitude import HISTOGRAM
 from sae_assets.analysis.occurrences import ActiveValues, Occurrences, concatenate
@@ -33,11 +34,10 @@ class FeatureAccumulator:
         self.device = torch.device(device)
         self.n_tokens = 0
         self.n_contexts = 0
-        self.act_times = torch.zeros(n_features, dtype=torch.int64, device=device)
         self.act_contexts = torch.zeros(n_features, dtype=torch.int64, device=device)
         self.max_acts = torch.zeros(n_features, device=device)
-        self.histogram = torch.zeros(n_features, HISTOGRAM.n_bins, dtype=torch.int64, device=device)
-        self.sums = ExactSums.zeros(n_features, device)
+        self.histogram = BinTable(HISTOGRAM.n_bins, n_features, device)
+        self.sums = ExactSums(n_features, device)
         self.pool = CandidatePool.empty(plan, n_features, device)
         self.newcomers: list[Occurrences] = []
         self.n_newcomers = 0
@@ -51,32 +51,39 @@ class FeatureAccumulator:
         self.n_tokens += n_tokens
         self.n_contexts += len(context_idx)
         self._count(active)
-        pairs = Occurrences.of(active, context_idx)
-        self.act_contexts += torch.bincount(pairs.feature, minlength=self.n_features)
-        self.max_acts.scatter_reduce_(0, pairs.feature, pairs.peak, "amax")
+        peaks = active.peaks(len(context_idx), self.n_features)
+        is_active = peaks > 0
+        self.act_contexts += is_active.sum(0)
+        self.max_acts = torch.maximum(self.max_acts, peaks.amax(0))
         if self.plan.silent is not None:
-            self._add_reference(active, context_idx)
-        hopeful = self.pool.may_be_kept(pairs).nonzero().squeeze(1)
-        self._gather(pairs.take(hopeful))
+            self._add_reference(is_active, context_idx)
+        hopeful = self.pool.may_be_kept(peaks, is_active, context_idx)
+        self._gather(Occurrences.of(active.take(hopeful[active.context, active.feature]), context_idx))
 
     def merge(self, other: FeatureAccumulator) -> FeatureAccumulator:
-        """The state over both parts' contexts, which must be disjoint; neither part is changed."""
-        merged = FeatureAccumulator(self.plan, self.n_features, max(self.context_size, other.context_size), self.device)
-        merged.n_tokens = self.n_tokens + other.n_tokens
-        merged.n_contexts = self.n_contexts + other.n_contexts
-        merged.act_times = self.act_times + other.act_times
-        merged.act_contexts = self.act_contexts + other.act_contexts
-        merged.max_acts = torch.maximum(self.max_acts, other.max_acts)
-        merged.histogram = self.histogram + other.histogram
-        merged.sums = self.sums.merge(other.sums)
-        merged.reference = self.reference.merge(other.reference)
-        merged.pool.prune(concatenate([self._candidates(), other._candidates()]))
-        return merged
+        """The state over both parts' contexts, which must be disjoint. It takes over the memory of this part."""
+        self.context_size = max(self.context_size, other.context_size)
+        self.n_tokens += other.n_tokens
+        self.n_contexts += other.n_contexts
+        self.act_contexts += other.act_contexts.to(self.device)
+        self.max_acts = torch.maximum(self.max_acts, other.max_acts.to(self.device))
+        self.histogram.absorb(other.histogram)
+        self.sums.absorb(other.sums)
+        self.reference = self.reference.merge(other.reference.to(self.device))
+        self._gather(other._candidates().to(self.device))
+        return self
+
+    def on_cpu(self) -> FeatureAccumulator:
+        """The same state in the memory of the CPU, where every process can take it."""
+        if self.device.type == "cpu":
+            return self
+        return FeatureAccumulator(self.plan, self.n_features, self.context_size).merge(self)
 
     def summaries(self) -> FeatureSummaries:
-        """Statistics and samples over all contexts added so far."""
+        """Statistics and samples over all contexts added so far. They share memory with the state, which ends here."""
         self._prune()
-        n_active = self.act_times.clamp(min=1)
+        act_times = self.histogram.by_feature.sum(1)
+        n_active = act_times.clamp(min=1)
         mean = self.sums.total() / n_active
         variance = (self.sums.total_of_squares() / n_active - mean * mean).clamp(min=0)
         samples = {
@@ -89,33 +96,25 @@ class FeatureAccumulator:
         return FeatureSummaries(
             n_analyzed_tokens=self.n_tokens,
             n_analyzed_contexts=self.n_contexts,
-            act_times=self.act_times.cpu().clone(),
-            act_contexts=self.act_contexts.cpu().clone(),
-            max_feature_acts=self.max_acts.cpu().clone(),
+            act_times=act_times.cpu(),
+            act_contexts=self.act_contexts.cpu(),
+            max_feature_acts=self.max_acts.cpu(),
             mean_acts=mean.cpu(),
             variance_acts=variance.cpu(),
-            histogram=self.histogram.cpu().clone(),
+            histogram=self.histogram.by_feature.cpu(),
             samples=samples,
         )
 
     def _count(self, active: ActiveValues) -> None:
-        self.act_times += torch.bincount(active.feature, minlength=self.n_features)
-        cell = active.feature * HISTOGRAM.n_bins + HISTOGRAM.of(active.value)
-        self.histogram.view(-1).index_add_(0, cell, torch.ones_like(cell))
-        self.sums.add_(active.feature, active.value)
+        cell = HISTOGRAM.of(active.value) * self.n_features + active.feature
+        self.histogram.add(cell, torch.ones_like(cell))
+        self.sums.add(active.feature, active.value)
 
-    def _add_reference(self, active: ActiveValues, context_idx: Int64[Tensor, "context"]) -> None:
+    def _add_reference(self, is_active: Bool[Tensor, "context feature"], context_idx: Int64[Tensor, "context"]) -> None:
         enters = self.reference.which_enter(context_idx)
-        if not enters.any():
-            return
-        row: Int64[Tensor, "context"] = enters.cumsum(0) - 1
-        is_active: Bool[Tensor, "new feature"] = torch.zeros(
-            int(enters.sum()), self.n_features, dtype=torch.bool, device=self.device
-        )
-        of_entering = enters[active.context]
-        is_active[row[active.context[of_entering]], active.feature[of_entering]] = True
-        new = ReferenceContexts(self.plan.seed, context_idx[enters], is_active)
-        self.reference = self.reference.merge(new)
+        if enters.any():
+            new = ReferenceContexts(self.plan.seed, context_idx[enters], is_active[enters])
+            self.reference = self.reference.merge(new)
 
     def _gather(self, pairs: Occurrences) -> None:
         self.newcomers.append(pairs)

@@ -10,23 +10,25 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from sae_assets.activations.batch import ActivationBatch, NotFiniteError
 from sae_assets.analysis.magnitude import LAST_OCTAVE
 from sae_assets.analysis.occurrences import ActiveValues
-from sae_assets.dictionary.active_features import ActiveFeatures, active_where
+from sae_assets.dictionary.active_features import ActiveFeatures
 from sae_assets.settings.errors import UserError
 
 TILE_TOKENS = 1024
 """Tokens that are encoded at a time."""
 BLOCK_TOKENS = 2048
-"""Positions whose active values are gathered before they are counted; bounds memory for any batch size."""
+"""Tokens whose active values are gathered before they are counted; bounds memory for any batch size."""
+BLOCK_PEAKS = 1 << 24
+"""Pairs of a context and a feature in a block, for the same reason."""
 
 
 class Encoder(Protocol):
-    """What the analysis needs of an SAE."""
+    """What an analysis needs of an SAE."""
 
     @property
     def d_sae(self) -> int:
@@ -43,12 +45,8 @@ class Encoder(Protocol):
         """Whether a token's features depend on what is encoded with it."""
         ...
 
-    def encode(self, x: Float[Tensor, "token d_model"]) -> Float[Tensor, "token feature"]:
-        """Features of raw activations."""
-        ...
-
-    def active_features(self, x: Float[Tensor, "token d_model"]) -> ActiveFeatures:
-        """What `encode` gives above 0."""
+    def active_features(self, x: Float[Tensor, "token d_model"], amp_dtype: torch.dtype) -> ActiveFeatures:
+        """What `encode` gives above 0, the product in the precision `amp_dtype`, float32 at most."""
         ...
 
 
@@ -69,34 +67,39 @@ def encoded_contexts(batch: ActivationBatch, sae: Encoder, amp_dtype: torch.dtyp
     Raises:
         UserError: the width is not the SAE's, or an activation that counts is NaN or infinite.
     """
-    n_contexts, n_positions, d_model = batch.activations.shape
+    d_model = batch.activations.shape[2]
     if d_model != sae.d_model:
         raise UserError(
             f"The activations have d_model {d_model} and the SAE has d_model {sae.d_model}; give the hook point and "
             "the model that the SAE was trained on."
         )
-    contexts_a_block = 1 if sae.is_batch_dependent else max(1, BLOCK_TOKENS // n_positions)
-    for first in range(0, n_contexts, contexts_a_block):
-        block = slice(first, first + contexts_a_block)
-        mask = batch.mask[block]
-        has_tokens = mask.any(1)
-        if has_tokens.any():
-            context_idx, mask = batch.context_idx[block][has_tokens], mask[has_tokens]
-            x = batch.activations[block][has_tokens]
-            active = _active_values(x, mask, context_idx, sae, amp_dtype)
-            yield EncodedContexts(context_idx, int(mask.sum()), active)
+    most_contexts = 1 if sae.is_batch_dependent else max(1, BLOCK_PEAKS // sae.d_sae)
+    for block in _blocks(batch, most_contexts):
+        yield EncodedContexts(block.context_idx, int(block.mask.sum()), _active_values(block, sae, amp_dtype))
 
 
-def _active_values(
-    x: Float[Tensor, "context position d_model"],
-    mask: Bool[Tensor, "context position"],
-    context_idx: Int64[Tensor, "context"],
-    sae: Encoder,
-    amp_dtype: torch.dtype,
-) -> ActiveValues:
-    context, position = mask.nonzero(as_tuple=True)
-    tokens = x[context, position].float()
-    _refuse_not_finite(tokens, context_idx[context], position)
+def _blocks(batch: ActivationBatch, most_contexts: int) -> Iterator[ActivationBatch]:
+    """The contexts that have tokens that count, one or as many at a time as have `BLOCK_TOKENS`."""
+    n_tokens = batch.mask.sum(1)
+    has_tokens = n_tokens > 0
+    if not has_tokens.all():
+        batch, n_tokens = batch.take(has_tokens), n_tokens[has_tokens]
+    first = n_gathered = 0
+    for context, n_more in enumerate(n_tokens.tolist()):
+        if context > first and (context == first + most_contexts or n_gathered + n_more > BLOCK_TOKENS):
+            yield batch.take(slice(first, context))
+            first, n_gathered = context, 0
+        n_gathered += n_more
+    if n_gathered:
+        yield batch.take(slice(first, None))
+
+
+def _active_values(block: ActivationBatch, sae: Encoder, amp_dtype: torch.dtype) -> ActiveValues:
+    context, position = block.mask.nonzero(as_tuple=True)
+    is_whole = len(context) == block.mask.numel()
+    x = block.activations.flatten(0, 1) if is_whole else block.activations[context, position]
+    tokens = x.float()
+    _refuse_not_finite(tokens, block.context_idx[context], position)
     tile_tokens = len(tokens) if sae.is_batch_dependent else TILE_TOKENS
     parts = []
     for first in range(0, len(tokens), tile_tokens):
@@ -105,7 +108,7 @@ def _active_values(
         token = token + first
         parts.append(ActiveValues(context[token], position[token], feature, value))
     active = ActiveValues(*(torch.cat(column) for column in zip(*parts, strict=True)))
-    _refuse_too_large(active, context_idx)
+    _refuse_too_large(active, block.context_idx)
     return active
 
 
@@ -117,12 +120,7 @@ def _encode_tile(
         padded[: len(tile)] = tile
     else:
         padded = tile
-    if amp_dtype == torch.float32:
-        active = sae.active_features(padded)
-    else:
-        with torch.no_grad(), torch.autocast(tile.device.type, amp_dtype):
-            features = sae.encode(padded)
-        active = active_where(features > 0, features)
+    active = sae.active_features(padded, amp_dtype)
     n_active = int(torch.searchsorted(active.token, len(tile)))
     return ActiveFeatures(active.token[:n_active], active.feature[:n_active], active.value[:n_active].float())
 
@@ -130,9 +128,9 @@ def _encode_tile(
 def _refuse_not_finite(
     tokens: Float32[Tensor, "token d_model"], context_idx: Int64[Tensor, "token"], position: Int64[Tensor, "token"]
 ) -> None:
-    is_finite = tokens.isfinite().all(1)
-    if not is_finite.all():
-        token = int((~is_finite).nonzero()[0, 0])
+    # One that is NaN or infinite makes the range so.
+    if not torch.stack(torch.aminmax(tokens)).isfinite().all():
+        token = int((~tokens.isfinite().all(1)).nonzero()[0, 0])
         raise NotFiniteError(int(context_idx[token]), int(position[token]))
 
 

@@ -6,12 +6,11 @@ octave, and their squares as two halves, so every sum is exact until it is read:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
+from sae_assets.analysis.bin_table import BinTable
 from sae_assets.analysis.magnitude import FIRST_OCTAVE, LAST_OCTAVE
 
 N_OCTAVES = LAST_OCTAVE - FIRST_OCTAVE
@@ -19,50 +18,50 @@ HALF = 24
 """Bits of the lower half of a squared mantissa."""
 
 
-class ExactSums(NamedTuple):
+class ExactSums:
     """Per feature, the sum of values and of their squares, as integers by octave."""
 
-    mantissas: Int64[Tensor, "feature octave"]
-    """Sum of the 24-bit mantissas of the values in each octave."""
-    squares_low: Int64[Tensor, "feature octave"]
-    """Sum of the lower 24 bits of the squared mantissas."""
-    squares_high: Int64[Tensor, "feature octave"]
-    """Sum of the upper 24 bits of the squared mantissas."""
-
-    @staticmethod
-    def zeros(n_features: int, device: torch.device | str = "cpu") -> ExactSums:
+    def __init__(self, n_features: int, device: torch.device | str = "cpu"):
         """The sums over no values."""
-        return ExactSums(*(torch.zeros(n_features, N_OCTAVES, dtype=torch.int64, device=device) for _ in range(3)))
+        self.n_features = n_features
+        self.mantissas = BinTable(N_OCTAVES, n_features, device)
+        """Sum of the 24-bit mantissas of the values in each octave."""
+        self.squares_low = BinTable(N_OCTAVES, n_features, device)
+        """Sum of the lower 24 bits of the squared mantissas."""
+        self.squares_high = BinTable(N_OCTAVES, n_features, device)
+        """Sum of the upper 24 bits of the squared mantissas."""
 
-    def add_(self, feature: Int64[Tensor, "value"], values: Float32[Tensor, "value"]) -> None:
-        """Adds each value to its feature's sums, in place. Values lie in (0, 2**24).
+    def add(self, feature: Int64[Tensor, "value"], values: Float32[Tensor, "value"]) -> None:
+        """Adds each value to its feature's sums. Values lie in (0, 2**24).
 
         What a value has below 2**-47 is cut off, which is the same whatever the order.
         """
         bits = values.contiguous().view(torch.int32)
         octave = (bits >> 23).long() - (127 + FIRST_OCTAVE)
         mantissa = ((bits & 0x7FFFFF).long() | 0x800000) >> (-octave).clamp_(0, 62)
-        octave.clamp_(min=0)
         square = mantissa * mantissa
-        cell = feature * N_OCTAVES + octave
-        self.mantissas.view(-1).index_add_(0, cell, mantissa)
-        self.squares_low.view(-1).index_add_(0, cell, square & ((1 << HALF) - 1))
-        self.squares_high.view(-1).index_add_(0, cell, square >> HALF)
+        cell = octave.clamp_(min=0).mul_(self.n_features).add_(feature)
+        self.mantissas.add(cell, mantissa)
+        self.squares_low.add(cell, square & ((1 << HALF) - 1))
+        self.squares_high.add(cell, square >> HALF)
 
-    def merge(self, other: ExactSums) -> ExactSums:
-        """The sums over both parts' values; exact, associative and commutative."""
-        return ExactSums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+    def absorb(self, other: ExactSums) -> None:
+        """Adds the sums over another part's values; exact, whatever the order."""
+        self.mantissas.absorb(other.mantissas)
+        self.squares_low.absorb(other.squares_low)
+        self.squares_high.absorb(other.squares_high)
 
     def total(self) -> Float64[Tensor, "feature"]:
         """Sum of the values, rounded once an octave."""
-        return (self.mantissas.double() * _octave_scale(self.mantissas, 1)).sum(1)
+        return _sum_of_octaves(self.mantissas, 1)
 
     def total_of_squares(self) -> Float64[Tensor, "feature"]:
-        """Sum of the squared values, rounded once an octave."""
-        squares = self.squares_high.double() * (1 << HALF) + self.squares_low.double()
-        return (squares * _octave_scale(self.mantissas, 2)).sum(1)
+        """Sum of the squared values, rounded twice an octave."""
+        return _sum_of_octaves(self.squares_high, 2) * (1 << HALF) + _sum_of_octaves(self.squares_low, 2)
 
 
-def _octave_scale(like: Tensor, power: int) -> Float64[Tensor, "octave"]:
-    exponents = torch.arange(FIRST_OCTAVE, LAST_OCTAVE, dtype=torch.float64, device=like.device) - 23
-    return torch.exp2(power * exponents)
+def _sum_of_octaves(table: BinTable, power: int) -> Float64[Tensor, "feature"]:
+    total = torch.zeros_like(table.totals[0], dtype=torch.float64)
+    for octave, mantissas in enumerate(table.totals, start=FIRST_OCTAVE):
+        total += mantissas.double() * 2.0 ** (power * (octave - 23))
+    return total

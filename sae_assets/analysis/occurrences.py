@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 from torch import Tensor
 
 
@@ -21,6 +21,17 @@ class ActiveValues(NamedTuple):
     """Which feature."""
     value: Float32[Tensor, "active"]
     """Its activation, above 0."""
+
+    def peaks(self, n_contexts: int, n_features: int) -> Float32[Tensor, "context feature"]:
+        """The largest activation of each feature in each context; 0 where it is silent."""
+        peaks = self.value.new_zeros(n_contexts, n_features)
+        peaks.view(-1).scatter_reduce_(0, self.context * n_features + self.feature, self.value, "amax")
+        return peaks
+
+    def take(self, is_taken: Bool[Tensor, "active"]) -> ActiveValues:
+        """Some of them, in their order."""
+        place = is_taken.nonzero().squeeze(1)
+        return ActiveValues(*(column[place] for column in self))
 
 
 class Occurrences(NamedTuple):
@@ -71,6 +82,10 @@ class Occurrences(NamedTuple):
     def lengths(self) -> Int64[Tensor, "pair"]:
         """How many tokens are active in each pair."""
         return self.offsets[1:] - self.offsets[:-1]
+
+    def to(self, device: torch.device) -> Occurrences:
+        """The same pairs on a device."""
+        return Occurrences(*(column.to(device) for column in self))
 
     def take(self, index: Int64[Tensor, "taken"]) -> Occurrences:
         """The pairs at these places, in this order."""

@@ -89,16 +89,18 @@ def _rank(
     group: Int64[Tensor, "pair"], order_by: Int64[Tensor, "pair"], context_idx: Int64[Tensor, "pair"]
 ) -> Int64[Tensor, "pair"]:
     """The place of each pair in its group by `order_by` in [0, 2**32), ties by `context_idx`."""
-    by_context = torch.sort(context_idx, stable=True).indices
     key = (group << 32) | order_by
-    order = by_context[torch.sort(key[by_context], stable=True).indices]
-    sorted_group = group[order]
-    place = torch.arange(len(order), device=order.device)
-    is_first = torch.ones_like(place, dtype=torch.bool)
-    is_first[1:] = sorted_group[1:] != sorted_group[:-1]
-    first = torch.where(is_first, place, 0).cummax(0).values if len(place) else place
-    rank = torch.empty_like(place)
-    rank[order] = place - first
+    sorted_key, order = torch.sort(key, stable=True)
+    # Pairs mostly come with their contexts ascending; only where they do not are ties to be sorted out.
+    is_tie = sorted_key[1:] == sorted_key[:-1]
+    by_place = context_idx[order]
+    if (is_tie & (by_place[1:] < by_place[:-1])).any():
+        by_context = torch.sort(context_idx, stable=True).indices
+        order = by_context[torch.sort(key[by_context], stable=True).indices]
+    n_pairs = torch.unique_consecutive(sorted_key >> 32, return_counts=True)[1]
+    first = torch.repeat_interleave(n_pairs.cumsum(0) - n_pairs, n_pairs)
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device) - first
     return rank
 
 
@@ -126,14 +128,19 @@ class CandidatePool:
             torch.full((n_cells,), 1 << 32, dtype=torch.int64, device=device),
         )
 
-    def may_be_kept(self, pairs: Occurrences) -> Bool[Tensor, "pair"]:
-        """Which of new pairs are not ruled out by what is kept already."""
-        hopeful = torch.zeros_like(pairs.feature, dtype=torch.bool)
-        if self.plan.n_top:
-            hopeful |= pairs.peak >= self.lowest_peak[pairs.feature]
+    def may_be_kept(
+        self,
+        peaks: Float32[Tensor, "context feature"],
+        is_active: Bool[Tensor, "context feature"],
+        context_idx: Int64[Tensor, "context"],
+    ) -> Bool[Tensor, "context feature"]:
+        """Which pairs of a new context and a feature that is active on it are not ruled out by what is kept already."""
+        hopeful = (peaks >= self.lowest_peak) & is_active if self.plan.n_top else torch.zeros_like(is_active)
         if self.plan.n_per_bin:
-            cell = pairs.feature * PEAKS.n_bins + PEAKS.of(pairs.peak)
-            hopeful |= context_hash(pairs.context_idx, self.plan.seed) <= self.highest_hash[cell]
+            context, feature = is_active.nonzero(as_tuple=True)
+            cell = feature * PEAKS.n_bins + PEAKS.of(peaks[context, feature])
+            hashes = context_hash(context_idx, self.plan.seed)
+            hopeful[context, feature] |= hashes[context] <= self.highest_hash[cell]
         return hopeful
 
     def prune(self, pairs: Occurrences) -> None:

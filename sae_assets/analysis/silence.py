@@ -46,6 +46,10 @@ class ReferenceContexts:
         order = by_context[by_hash][:N_REFERENCE]
         return ReferenceContexts(self.seed, context_idx[order], torch.cat([self.is_active, other.is_active])[order])
 
+    def to(self, device: torch.device) -> ReferenceContexts:
+        """The same set on a device."""
+        return ReferenceContexts(self.seed, self.context_idx.to(device), self.is_active.to(device))
+
     def silent_contexts(self, n_samples: int) -> Int64[Tensor, "feature sample"]:
         """For each feature, the first contexts of the set on which it is silent; -1 where there are fewer."""
         n_contexts, n_features = self.is_active.shape

@@ -7,8 +7,6 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from sae_assets.dictionary.ranking import largest
-
 
 class ActiveFeatures(NamedTuple):
     """The activations above 0 of some tokens, token after token."""
@@ -22,18 +20,11 @@ class ActiveFeatures(NamedTuple):
 
     def positive(self) -> ActiveFeatures:
         """Those above 0."""
-        kept = self.value > 0
-        return self if bool(kept.all()) else ActiveFeatures(*(column[kept] for column in self))
+        is_kept = self.value > 0
+        return self if bool(is_kept.all()) else ActiveFeatures(*(column[is_kept] for column in self))
 
 
 def active_where(is_active: Bool[Tensor, "token feature"], features: Float[Tensor, "token feature"]) -> ActiveFeatures:
     """The features where they are active."""
     token, feature = is_active.nonzero(as_tuple=True)
     return ActiveFeatures(token, feature, features[token, feature])
-
-
-def active_of_largest(z: Float[Tensor, "token feature"], k: int) -> ActiveFeatures:
-    """The k largest of each token where they are above 0; ties go to the smaller feature."""
-    found = largest(z, min(k, z.shape[1]))
-    token, rank = (found.values > 0).nonzero(as_tuple=True)
-    return ActiveFeatures(token, found.columns[token, rank], found.values[token, rank])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -11,8 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sae_assets.dictionary.activation_functions import batchtopk, jumprelu, topk
-from sae_assets.dictionary.active_features import ActiveFeatures, active_of_largest, active_where
+from sae_assets.dictionary.active_features import ActiveFeatures, active_where
 from sae_assets.dictionary.config import SAEConfig
+from sae_assets.dictionary.encoder_blocks import EncoderBlocks, Linear
+from sae_assets.dictionary.feature_blocks import FeatureBlock, above_in_blocks, largest_of_blocks
 from sae_assets.settings.sae import PretrainedSAE
 
 
@@ -94,11 +97,11 @@ class AbstractSparseAutoEncoder(nn.Module, ABC):
     def encode(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... feature"]:
         """Features of raw activations; the checkpoint's own normalisation is part of it."""
 
-    def active_features(self, x: Float[Tensor, "token d_model"]) -> ActiveFeatures:
-        """What `encode` gives above 0."""
-        with torch.no_grad():
-            features = self.encode(x)
-            return active_where(features > 0, features)
+    @abstractmethod
+    def active_features(
+        self, x: Float[Tensor, "token d_model"], amp_dtype: torch.dtype = torch.float32
+    ) -> ActiveFeatures:
+        """What `encode` gives above 0, with the encoder's product in the precision `amp_dtype`, float32 at most."""
 
     @abstractmethod
     def decode(
@@ -136,7 +139,7 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         self.dataset_norm_in = 1.0
         self.dataset_norm_out = 1.0
         self._gate: Tensor | None = None
-        self._room: Tensor | None = None
+        self._blocks: EncoderBlocks | None = None
 
     def set_dataset_norms(self, norm_in: float, norm_out: float) -> None:
         """Sets the mean norm of the activations at the two hook points, which "dataset-wise" scales by."""
@@ -156,7 +159,7 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         if self.config.use_decoder_bias:
             self.b_D.div_(factor_out)
         self.config = self.config.model_copy(update={"norm_activation": "inference"})
-        self._gate = None
+        self._gate = self._blocks = None
 
     @property
     def is_batch_dependent(self) -> bool:
@@ -185,20 +188,21 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         return torch.where(features > 0, features / gate, features.new_zeros(()))
 
     @torch.no_grad()
-    def active_features(self, x: Float[Tensor, "token d_model"]) -> ActiveFeatures:
-        """What `encode` gives above 0, without the zeros and with one dense table that is kept for the next call.
-
-        A fresh table costs more than the arithmetic on it: its pages have to be mapped first.
-        """
-        weights = self.W_E
-        if self._room is None or len(self._room) != len(x) or self._room.dtype != weights.dtype:
-            self._room = torch.empty(len(x), self.d_sae, dtype=weights.dtype, device=weights.device)
-        hidden = self._hidden(x, out=self._room)
+    def active_features(
+        self, x: Float[Tensor, "token d_model"], amp_dtype: torch.dtype = torch.float32
+    ) -> ActiveFeatures:
+        """What `encode` gives above 0, without a dense table of all features; see the abstract class."""
+        if self.is_batch_dependent:
+            with torch.autocast(x.device.type, amp_dtype, enabled=amp_dtype != torch.float32):
+                features = self.encode(x)
+            return active_where(features > 0, features)
+        blocks = self._encoder_blocks(amp_dtype).of(self._normalized(x.to(self.W_E.dtype)))
         if not self.config.sparsity_include_decoder_norm:
-            return self._active(hidden)
+            return self._active(blocks)
         gate = self._decoder_norm()
-        active = self._active(hidden.mul_(gate))
-        return active._replace(value=active.value / gate[active.feature]).positive()
+        active = self._active(block.scaled(gate) for block in blocks)
+        active = active._replace(value=active.value / gate[active.feature].to(active.value.dtype))
+        return active.positive()
 
     def decode(
         self, features: Float[Tensor, "... feature"], x: Float[Tensor, "... d_model"] | None = None
@@ -213,31 +217,31 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
             return reconstructed / self._input_factor(x)
         return reconstructed
 
-    def _hidden(
-        self, x: Float[Tensor, "... d_model"], out: Float[Tensor, "token feature"] | None = None
-    ) -> Float[Tensor, "... feature"]:
-        """What the encoder gives before the activation function; written to `out` where given."""
-        x = x.to(self.W_E.dtype)
-        if self.config.norm_activation != "inference":
-            x = x * self._input_factor(x)
-        hidden = torch.addmm(self.b_E, x.reshape(-1, self.d_model), self.W_E, out=out)
+    def _normalized(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        """Raw activations as the encoder takes them."""
+        return x if self.config.norm_activation == "inference" else x * self._input_factor(x)
+
+    def _hidden(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... feature"]:
+        """What the encoder gives before the activation function."""
+        x = self._normalized(x.to(self.W_E.dtype))
+        hidden = torch.addmm(self.b_E, x.reshape(-1, self.d_model), self.W_E)
         if self.config.use_glu_encoder:
-            factor = torch.sigmoid(x.reshape(-1, self.d_model) @ self.W_E_glu + self.b_E_glu)
-            hidden = hidden * factor if out is None else hidden.mul_(factor)
+            hidden = hidden * torch.sigmoid(x.reshape(-1, self.d_model) @ self.W_E_glu + self.b_E_glu)
         return hidden.view(*x.shape[:-1], self.d_sae)
 
-    def _active(self, hidden: Float[Tensor, "token feature"]) -> ActiveFeatures:
+    def _encoder_blocks(self, amp_dtype: torch.dtype) -> EncoderBlocks:
+        """The encoder in a precision, kept for the next call."""
+        dtype = self.W_E.dtype if amp_dtype == torch.float32 else amp_dtype
+        if self._blocks is None or not self._blocks.is_in(dtype, self.W_E.device):
+            glu = Linear(self.W_E_glu, self.b_E_glu) if self.config.use_glu_encoder else None
+            self._blocks = EncoderBlocks(Linear(self.W_E, self.b_E), glu, dtype)
+        return self._blocks
+
+    def _active(self, blocks: Iterable[FeatureBlock]) -> ActiveFeatures:
         """What `_activate` leaves above 0."""
-        match self.config.act_fn:
-            case "relu":
-                return active_where(hidden > 0, hidden)
-            case "jumprelu":
-                return active_where(hidden > self.log_jumprelu_threshold.exp(), hidden)
-            case "topk":
-                return active_of_largest(hidden, self.config.top_k)
-            case "batchtopk":
-                features = self._activate(hidden)
-                return active_where(features > 0, features)
+        if self.config.act_fn == "topk":
+            return largest_of_blocks(blocks, self.config.top_k)
+        return above_in_blocks(blocks, self.log_jumprelu_threshold.exp() if self.config.act_fn == "jumprelu" else None)
 
     def _activate(self, hidden: Float[Tensor, "... feature"]) -> Float[Tensor, "... feature"]:
         match self.config.act_fn:

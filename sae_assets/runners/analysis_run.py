@@ -40,7 +40,7 @@ from sae_assets.settings import (
     unknown,
 )
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same settings give other summaries than before."""
 
 

@@ -27,7 +27,7 @@ class TableSAE:
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         return torch.relu(x @ self.weights + self.bias)
 
-    def active_features(self, x: torch.Tensor) -> ActiveFeatures:
+    def active_features(self, x: torch.Tensor, amp_dtype: torch.dtype = torch.float32) -> ActiveFeatures:
         features = self.encode(x)
         return active_where(features > 0, features)
 
