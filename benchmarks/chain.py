@@ -24,6 +24,7 @@ from sae_assets.runners.analysis_run import AnalysisRun
 from sae_assets.runners.analyze import publish_summaries
 from sae_assets.runners.logits import publish_table
 from sae_assets.runners.logits_run import LogitsRun
+from sae_assets.runners.summaries import make_summaries
 from sae_assets.settings.layers import CheckpointFacts, checkpoint_settings
 from sae_assets.store.connection import connect
 
@@ -72,7 +73,7 @@ def chunks(tokens: int, data: Path) -> dict[str, Any]:
 def summaries(tokens: int, data: Path) -> dict[str, Any]:
     """Encodes and accumulates."""
     run = analysis(tokens, data)
-    made = run.make_summaries()
+    made = make_summaries(run)
     return {"units": made.stored.summaries.n_analyzed_tokens, "bytes": run.folder.summaries.stat().st_size}
 
 
@@ -86,7 +87,7 @@ def logits(_tokens: int, data: Path) -> dict[str, Any]:
 def documents(tokens: int, data: Path) -> dict[str, Any]:
     """Publishes to the bundled server."""
     run = analysis(tokens, data)
-    stored = run.make_summaries().stored
+    stored = make_summaries(run).stored
     table = LogitsRun(demo_settings().for_logits(CHECKPOINT, SERIES, NAME), run.data)
     with connect(None, run.data) as store:
         publish_summaries(run, stored, store)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder as AbstractSparseAutoEncoder
     from sae_assets.language_model.model import TransformerLensLanguageModel as TransformerLensLanguageModel
     from sae_assets.runners.analyze import analyze_sae as analyze_sae
+    from sae_assets.runners.analyze import analyze_saes as analyze_saes
     from sae_assets.runners.interpret import auto_interp as auto_interp
     from sae_assets.runners.logits import direct_logit_attribute as direct_logit_attribute
     from sae_assets.settings import ActivationFactoryActivationsSource as ActivationFactoryActivationsSource
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from sae_assets.settings import DatasetConfig as DatasetConfig
     from sae_assets.settings import DirectLogitAttributeSettings as DirectLogitAttributeSettings
     from sae_assets.settings import DirectLogitAttributorConfig as DirectLogitAttributorConfig
+    from sae_assets.settings import EngineConfig as EngineConfig
     from sae_assets.settings import FeatureAnalyzerConfig as FeatureAnalyzerConfig
     from sae_assets.settings import LanguageModelConfig as LanguageModelConfig
     from sae_assets.settings import MongoDBConfig as MongoDBConfig
@@ -42,6 +44,7 @@ _SETTINGS = (
     "DatasetConfig",
     "DirectLogitAttributeSettings",
     "DirectLogitAttributorConfig",
+    "EngineConfig",
     "FeatureAnalyzerConfig",
     "LanguageModelConfig",
     "MongoDBConfig",
@@ -56,6 +59,7 @@ _PLACES = dict.fromkeys(_SETTINGS, "sae_assets.settings") | {
     "FeatureSummaries": "sae_assets.analysis.summaries",
     "TransformerLensLanguageModel": "sae_assets.language_model.model",
     "analyze_sae": "sae_assets.runners.analyze",
+    "analyze_saes": "sae_assets.runners.analyze",
     "auto_interp": "sae_assets.runners.interpret",
     "direct_logit_attribute": "sae_assets.runners.logits",
 }

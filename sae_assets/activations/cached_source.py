@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,25 +13,24 @@ from filelock import FileLock
 
 from sae_assets.activations.batch import ActivationBatch
 from sae_assets.activations.chunk_file import ChunkFormat
+from sae_assets.activations.chunk_work import ChunkWork
 from sae_assets.activations.chunks import ChunkFolder, Manifest, rebatched
 from sae_assets.activations.context_file import (
     ContextsReport,
     contexts_report,
     damaged_contexts,
-    read_contexts,
     read_token_table,
     write_contexts,
 )
 from sae_assets.activations.contexts import cut_contexts
-from sae_assets.activations.forward import model_activations
 from sae_assets.activations.source import ActivationSource
 from sae_assets.disk.atomic import discard_leftovers, is_local, write_json
 from sae_assets.disk.layout import DataFolder, SourceFolder, checked_name
-from sae_assets.engine.progress import Progress, Step, silent
-from sae_assets.language_model.model import TransformerLensLanguageModel
+from sae_assets.engine.inline import InlineEngine
+from sae_assets.engine.progress import Progress, silent
+from sae_assets.engine.work import Engine, Task
 from sae_assets.language_model.tokenizer import TextTokenizer
 from sae_assets.settings.errors import UserError
-from sae_assets.settings.model import torch_dtype
 
 
 class MadeContexts(NamedTuple):
@@ -88,11 +87,11 @@ class SourceOnDisk:
         """
         return ChunkFolder(self.folder.chunks(checked_name(hook_point, "hook point")), hook_point)
 
-    def batches(self, hook_point: str, batch_size: int) -> Iterator[ActivationBatch]:
-        """All contexts with their activations, chunk by chunk.
+    def complete(self, hook_point: str) -> Manifest:
+        """What the complete set of chunks of a hook point holds.
 
         Raises:
-            UserError: the chunks are missing, incomplete or damaged.
+            UserError: the chunks are missing or incomplete.
         """
         chunks = self.chunks(hook_point)
         manifest = chunks.manifest()
@@ -100,7 +99,24 @@ class SourceOnDisk:
             raise UserError(
                 f"The folder {str(chunks.path)!r} holds no complete set of chunks; make `activation_chunks` first."
             )
-        return rebatched((self._with_tokens(chunks, manifest, i) for i in range(len(manifest.chunks))), batch_size)
+        return manifest
+
+    def batches(
+        self, hook_point: str, batch_size: int | None = None, chunks: range | None = None
+    ) -> Iterator[ActivationBatch]:
+        """All contexts with their activations, chunk by chunk.
+
+        Args:
+            batch_size: contexts in a batch, at most; those of a chunk where not given.
+            chunks: numbers of the chunks to read; all where not given.
+
+        Raises:
+            UserError: the chunks are missing, incomplete or damaged.
+        """
+        manifest, folder = self.complete(hook_point), self.chunks(hook_point)
+        numbers = range(len(manifest.chunks)) if chunks is None else chunks
+        whole = (self._with_tokens(folder, manifest, number) for number in numbers)
+        return whole if batch_size is None else rebatched(whole, batch_size)
 
     def _with_tokens(self, chunks: ChunkFolder, manifest: Manifest, number: int) -> ActivationBatch:
         chunk = chunks.read(number)
@@ -155,52 +171,37 @@ class CachedSource:
             return MadeContexts(report, False)
 
     def make_chunks(
-        self, hook_point: str, model: Callable[[], TransformerLensLanguageModel], progress: Progress = silent
+        self, hook_point: str, d_model: int, engine: Engine | None = None, progress: Progress = silent
     ) -> MadeChunks:
         """Makes the chunks that are missing or damaged at a hook point.
 
         Args:
-            model: loads the language model; not called where no chunk is missing.
+            d_model: width that the activations there must have.
+            engine: where to make them; in this process if not given. Where no chunk is missing, no model is loaded.
 
         Raises:
-            UserError: there are no contexts, the model lacks the hook point, or an activation is not finite.
+            UserError: there are no contexts, an activation is not finite, or there is too little room on the disk.
+            UnfitActivationsError: the model lacks the hook point, or has another width there.
         """
         report = self.on_disk.report()
         chunks = self.on_disk.chunks(hook_point)
+        form = ChunkFormat(report.context_size, d_model, self.dtype)
         with self._lock(f"chunks-{hook_point}"):
             discard_leftovers(chunks.path)
-            known = chunks.manifest()
-            manifest = chunks.verified(known.form, report.n_contexts) if known is not None else None
-            if manifest is not None and manifest.is_complete:
-                return MadeChunks(manifest, [])
-            return self._make_missing(chunks, manifest, report, model(), progress)
-
-    def _make_missing(
-        self,
-        chunks: ChunkFolder,
-        manifest: Manifest | None,
-        report: ContextsReport,
-        model: TransformerLensLanguageModel,
-        progress: Progress,
-    ) -> MadeChunks:
-        if manifest is None:
-            first = next(self._activations(chunks.hook_point, model, range(1)))
-            manifest = Manifest.empty(chunks.hook_point, ChunkFormat.of(first.activations), report.n_contexts)
-        missing = [number for number, entry in enumerate(manifest.chunks) if entry is None]
-        total = sum(len(manifest.contexts_of(number)) for number in missing) * manifest.form.context_size
-        done = 0
-        for number in missing:
-            contexts = manifest.contexts_of(number)
-            batches = self._activations(chunks.hook_point, model, contexts)
-            manifest = chunks.write(manifest, number, _reported(batches, done, total, progress))
-            done += len(contexts) * manifest.form.context_size
-        return MadeChunks(manifest, missing)
-
-    def _activations(
-        self, hook_point: str, model: TransformerLensLanguageModel, contexts: range
-    ) -> Iterator[ActivationBatch]:
-        rows = read_contexts(self.folder.contexts, contexts)
-        return model_activations(rows, model, hook_point, torch_dtype(self.dtype), self.source.factory.model_batch_size)
+            manifest = chunks.verified(form, report.n_contexts)
+            missing = [number for number, entry in enumerate(manifest.chunks) if entry is None]
+            work = ChunkWork(self.source.model, self.folder, manifest, self.source.factory.model_batch_size)
+            tasks = [
+                Task(
+                    f"chunk {number} of {hook_point!r}",
+                    number,
+                    len(manifest.contexts_of(number)) * form.context_size,
+                )
+                for number in missing
+            ]
+            for task, entry in (engine or InlineEngine()).map(work, tasks, "activations", "tokens", progress):
+                manifest = chunks.note(manifest, task.item, entry)
+            return MadeChunks(manifest, missing)
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -212,13 +213,3 @@ class CachedSource:
         path.mkdir(parents=True, exist_ok=True)
         with FileLock(path / f".{name}.lock"):
             yield
-
-
-def _reported(
-    batches: Iterator[ActivationBatch], done: int, total: int, progress: Progress
-) -> Iterator[ActivationBatch]:
-    progress(Step("activations", done, total, "tokens"))
-    for batch in batches:
-        done += batch.tokens.numel()
-        progress(Step("activations", done, total, "tokens"))
-        yield batch

@@ -1,8 +1,15 @@
-"""One chunk: the activations of consecutive contexts as a Parquet file, one row a context."""
+"""One chunk: the activations of consecutive contexts as a Parquet file, one row a context.
+
+The activations lie in it as they lie in memory: they are written as they come, and read as a mapping of the file.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import mmap
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,11 +20,17 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from upath import UPath
 
-from sae_assets.disk.atomic import atomic_write, is_local
+from sae_assets.disk.atomic import atomic_write, begin_sync
+from sae_assets.disk.local import is_local, local_path
+from sae_assets.disk.plain_parquet import PlainColumn, around
 from sae_assets.settings.errors import UserError
 from sae_assets.settings.model import torch_dtype
 
 FORMAT_KEY = b"sae_assets.chunk"
+LARGEST_CHUNK_BYTES = 1 << 30
+"""Several contexts must not be larger, as they lie in one page, which cannot have 2 GiB."""
+BLOCK_BYTES = 1 << 19
+"""What is hashed and written at a time, so that it is still in the processor's cache."""
 
 
 class DamagedChunkError(UserError):
@@ -59,53 +72,72 @@ class Chunk(NamedTuple):
     """Their activations, in the stored precision, on the CPU."""
 
 
-def write_chunk(path: UPath, chunk: Chunk) -> str:
-    """Writes a chunk atomically and returns the checksum of its bytes."""
-    form = ChunkFormat.of(chunk.activations)
-    rows = chunk.activations.contiguous().cpu().view(torch.uint8).numpy()
-    column = pa.Array.from_buffers(pa.binary(form.bytes_per_context), len(rows), [None, pa.py_buffer(rows)])
-    table = pa.table({"context_idx": chunk.context_idx.numpy(), "activations": column})
-    table = table.replace_schema_metadata({FORMAT_KEY: json.dumps(form._asdict())})
-    with atomic_write(path) as temporary:
-        # Activations are noise to a compressor; plain pages are read without a copy.
-        pq.write_table(table, temporary, compression="none", use_dictionary=False, write_statistics=False)
-        return _checksum(pa.memory_map(str(temporary)).read_buffer())
+def write_chunk(
+    path: UPath, context_idx: Int64[Tensor, "context"], parts: Sequence[Float[Tensor, "part position d_model"]]
+) -> str:
+    """Writes a chunk atomically, its activations in parts, and returns the checksum of its bytes.
+
+    Raises:
+        FullDiskError: the chunk does not fit on the disk.
+    """
+    assert sum(map(len, parts)) == len(context_idx)
+    form = ChunkFormat.of(parts[0])
+    columns = [PlainColumn("context_idx", 8, is_number=True), PlainColumn("activations", form.bytes_per_context)]
+    before, between, behind = around(columns, len(context_idx), {FORMAT_KEY.decode(): json.dumps(form._asdict())})
+    values = (part.contiguous().cpu().flatten().view(torch.uint8).numpy().data for part in parts)
+    checksum = xxhash.xxh3_64()
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        for piece in chain([before, context_idx.numpy().astype("<i8").tobytes(), between], values, [behind]):
+            began = file.tell()
+            for first in range(0, len(piece), BLOCK_BYTES):
+                block = piece[first : first + BLOCK_BYTES]
+                checksum.update(block)
+                file.write(block)
+            begin_sync(file, began)
+    return _text(checksum)
 
 
 def read_chunk(path: UPath, checksum: str) -> Chunk:
-    """The chunk in a file; local files are memory-mapped.
+    """The chunk in a file. A local file is mapped, privately: who writes to the activations changes no file.
 
     Raises:
         DamagedChunkError: the file is missing, or its bytes are not those that were written.
     """
     try:
-        buffer = _buffer(path)
-        if _checksum(buffer) != checksum:
+        contents: Any = _contents(path)
+        if _text(xxhash.xxh3_64(contents)) != checksum:
             raise DamagedChunkError(path)
-        table = pq.read_table(pa.BufferReader(buffer))
-        form = ChunkFormat(**json.loads((table.schema.metadata or {})[FORMAT_KEY]))
+        parquet = pq.ParquetFile(pa.BufferReader(pa.py_buffer(contents)), pre_buffer=False)
+        form = ChunkFormat(**json.loads((parquet.schema_arrow.metadata or {})[FORMAT_KEY]))
+        context_idx = parquet.read(["context_idx"], use_threads=False)["context_idx"].to_numpy()
+        if parquet.schema_arrow.field("activations").nullable:  # written when a chunk still had many pages
+            activations = parquet.read(["activations"])["activations"].combine_chunks()
+            contents, values = activations.buffers()[1], activations.offset * form.bytes_per_context
+        else:
+            column = parquet.metadata.row_group(0).column(1)  # ends with its values
+            size = len(context_idx) * form.bytes_per_context
+            values = column.data_page_offset + column.total_compressed_size - size
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         raise DamagedChunkError(path) from None
-    column = table["activations"].combine_chunks()
-    n_bytes, offset = table.num_rows * form.bytes_per_context, column.offset * form.bytes_per_context
-    flat = torch.frombuffer(column.buffers()[1], dtype=torch.uint8, count=n_bytes, offset=offset)
-    activations = flat.view(torch_dtype(form.dtype)).view(-1, form.context_size, form.d_model)
-    return Chunk(torch.from_numpy(table["context_idx"].to_numpy().copy()), activations)
+    shape = (len(context_idx), form.context_size, form.d_model)
+    flat = torch.frombuffer(contents, dtype=torch_dtype(form.dtype), count=math.prod(shape), offset=values)
+    return Chunk(torch.from_numpy(context_idx.copy()), flat.view(shape))
 
 
 def is_whole(path: UPath, checksum: str) -> bool:
     """Whether the file is there with the bytes that were written."""
     try:
-        return _checksum(_buffer(path)) == checksum
-    except OSError:
+        return _text(xxhash.xxh3_64(_contents(path))) == checksum
+    except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
         return False
 
 
-def _buffer(path: UPath) -> pa.Buffer:
-    if is_local(path):
-        return pa.memory_map(str(path)).read_buffer()
-    return pa.py_buffer(path.read_bytes())
+def _contents(path: UPath) -> mmap.mmap | bytearray:
+    if not is_local(path):
+        return bytearray(path.read_bytes())
+    with local_path(path).open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
-def _checksum(buffer: Any) -> str:
-    return f"xxh3:{xxhash.xxh3_64(buffer).hexdigest()}"
+def _text(checksum: xxhash.xxh3_64) -> str:
+    return f"xxh3:{checksum.hexdigest()}"

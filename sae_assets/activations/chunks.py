@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
@@ -11,8 +11,17 @@ import torch
 from upath import UPath
 
 from sae_assets.activations.batch import ActivationBatch, NotFiniteError
-from sae_assets.activations.chunk_file import Chunk, ChunkFormat, DamagedChunkError, is_whole, read_chunk, write_chunk
+from sae_assets.activations.chunk_file import (
+    LARGEST_CHUNK_BYTES,
+    Chunk,
+    ChunkFormat,
+    DamagedChunkError,
+    is_whole,
+    read_chunk,
+    write_chunk,
+)
 from sae_assets.disk.atomic import write_json
+from sae_assets.disk.room import FullDiskError, free_bytes, in_units
 
 CHUNK_BYTES = 1 << 26
 """Size of a chunk (64 MiB), as near as whole contexts come to it."""
@@ -65,10 +74,17 @@ class Manifest:
         """The manifest with one entry replaced."""
         return replace(self, chunks=(*self.chunks[:number], entry, *self.chunks[number + 1 :]))
 
+    @property
+    def missing_bytes(self) -> int:
+        """Size of the activations that are still to be made."""
+        missing = (self.contexts_of(number) for number, entry in enumerate(self.chunks) if entry is None)
+        return sum(map(len, missing)) * self.form.bytes_per_context
+
     @staticmethod
-    def empty(hook_point: str, form: ChunkFormat, n_contexts: int) -> Manifest:
-        """The manifest before the first chunk."""
-        per_chunk = max(1, CHUNK_BYTES // form.bytes_per_context)
+    def empty(hook_point: str, form: ChunkFormat, n_contexts: int, contexts_per_pass: int = 1) -> Manifest:
+        """The manifest before the first chunk. A chunk is whole forward passes: only the very last one is filled up."""
+        passes = max(1, CHUNK_BYTES // (contexts_per_pass * form.bytes_per_context))
+        per_chunk = max(1, min(passes * contexts_per_pass, LARGEST_CHUNK_BYTES // form.bytes_per_context))
         return Manifest(hook_point, form, per_chunk, n_contexts, (None,) * -(-n_contexts // per_chunk))
 
 
@@ -88,29 +104,50 @@ class ChunkFolder:
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 
-    def verified(self, form: ChunkFormat, n_contexts: int) -> Manifest:
-        """The manifest for this format, with only the chunks whose bytes are those that were written."""
-        expected = Manifest.empty(self.hook_point, form, n_contexts)
-        found = self.manifest()
-        if found is None or replace(found, chunks=expected.chunks) != expected:
-            return expected
-        whole = (e if e is not None and is_whole(self.path / e.name, e.checksum) else None for e in found.chunks)
-        return replace(expected, chunks=tuple(whole))
+    def verified(self, form: ChunkFormat, n_contexts: int, contexts_per_pass: int = 1) -> Manifest:
+        """The manifest for this format, with only the chunks whose bytes are those that were written.
 
-    def write(self, manifest: Manifest, number: int, batches: Iterator[ActivationBatch]) -> Manifest:
-        """Writes one chunk out of batches that hold its contexts, and notes it in the manifest.
+        The chunks that are there may be divided for another size of a forward pass.
+        """
+        found = self.manifest()
+        if found is None or (found.hook_point, found.form, found.n_contexts) != (self.hook_point, form, n_contexts):
+            return Manifest.empty(self.hook_point, form, n_contexts, contexts_per_pass)
+        whole = (e if e is not None and is_whole(self.path / e.name, e.checksum) else None for e in found.chunks)
+        return replace(found, chunks=tuple(whole))
+
+    def check_room(self, manifest: Manifest) -> None:
+        """Refuses to begin what the disk has no room for.
 
         Raises:
-            NotFiniteError: an activation of a token that counts is NaN or infinite.
-            OSError: the disk is full; the chunks before stay.
+            FullDiskError: the missing chunks need more than is free.
         """
-        parts = [refuse_not_finite(batch) for batch in batches]
-        chunk = Chunk(
-            torch.cat([part.context_idx for part in parts]), torch.cat([part.activations.cpu() for part in parts])
+        free = free_bytes(self.path)
+        if free is not None and free < manifest.missing_bytes:
+            raise self.no_room(manifest)
+
+    def no_room(self, manifest: Manifest) -> FullDiskError:
+        """The error for a disk that cannot take the missing chunks; those that are there stay."""
+        n_made = sum(entry is not None for entry in manifest.chunks)
+        return FullDiskError(
+            f"The disk is full: the activations in {str(self.path)!r} need {in_units(manifest.missing_bytes)} more and "
+            f"{in_units(free_bytes(self.path) or 0)} are free; make room and run again, which goes on behind the "
+            f"{n_made} of {len(manifest.chunks)} chunks that are made."
         )
+
+    def write(self, number: int, batches: Sequence[ActivationBatch]) -> ChunkEntry:
+        """Writes one chunk out of batches that hold its contexts; it counts once it is noted.
+
+        Raises:
+            FullDiskError: it does not fit on the disk; the chunks before stay.
+        """
+        context_idx = torch.cat([batch.context_idx for batch in batches])
         name = f"{number:05d}.parquet"
-        checksum = write_chunk(self.path / name, chunk)
-        manifest = manifest.with_chunk(number, ChunkEntry(name, len(chunk.context_idx), checksum))
+        checksum = write_chunk(self.path / name, context_idx, [batch.activations for batch in batches])
+        return ChunkEntry(name, len(context_idx), checksum)
+
+    def note(self, manifest: Manifest, number: int, entry: ChunkEntry) -> Manifest:
+        """Writes the manifest with a chunk that was written; only one process at a time may."""
+        manifest = manifest.with_chunk(number, entry)
         write_json(self.path / MANIFEST, asdict(manifest) | {"form": manifest.form._asdict()})
         return manifest
 

@@ -41,6 +41,11 @@ class ContextsReport:
     """Tokens that were asked for."""
 
     @property
+    def context_size(self) -> int:
+        """Positions of each context."""
+        return self.n_positions // max(self.n_contexts, 1)
+
+    @property
     def is_short(self) -> bool:
         """Whether the documents held fewer tokens than were asked for."""
         return self.token_budget is not None and self.n_tokens < self.token_budget

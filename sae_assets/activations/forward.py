@@ -6,17 +6,26 @@ context's activations do not depend on how many contexts there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 import torch
 
 from sae_assets.activations.batch import ActivationBatch, ContextBatch
 from sae_assets.activations.contexts import Context
 from sae_assets.language_model.model import TransformerLensLanguageModel
+from sae_assets.settings.errors import UserError
 
 TOKENS_A_PASS = 1024
 """Tokens in a forward pass where `model_batch_size` is not set."""
+
+logger = logging.getLogger(__name__)
+
+
+def contexts_per_pass(model_batch_size: int | None, context_size: int) -> int:
+    """Contexts in a forward pass: as many as the settings say, or as make about 1,024 tokens."""
+    return model_batch_size or max(1, TOKENS_A_PASS // context_size)
 
 
 def model_activations(
@@ -28,19 +37,30 @@ def model_activations(
 ) -> Iterator[ActivationBatch]:
     """The activations of contexts at a hook point, one forward pass a batch.
 
+    A pass that does not fit into memory is halved, for this call and all later ones with the model.
+
     Args:
         dtype: precision that the activations are given in.
         model_batch_size: contexts in a forward pass; as many as make about 1,024 tokens where not given.
 
     Raises:
-        UserError: the hook point does not exist, or the contexts are longer than the model can take.
+        UserError: the hook point does not exist, the contexts are longer than the model can take, or a single one does
+            not fit into memory.
     """
     stream = iter(contexts)
-    while rows := list(islice(stream, model_batch_size or 1)):
-        if model_batch_size is None:
-            model_batch_size = max(1, TOKENS_A_PASS // len(rows[0].tokens))
-            rows += islice(stream, model_batch_size - 1)
-        batch = ContextBatch.of(rows)
-        filling = batch.tokens[:1].expand(model_batch_size - len(rows), -1)
-        activations = model.activations(torch.cat([batch.tokens, filling]), [hook_point])[hook_point]
-        yield ActivationBatch(*batch, activations[: len(rows)].to(dtype))
+    while rows := list(islice(stream, 1)):
+        context_size = len(rows[0].tokens)
+        size = min(contexts_per_pass(model_batch_size, context_size), model.fitting_contexts(context_size))
+        rows += islice(stream, size - 1)
+        try:
+            batch = _forward_pass(rows, size, model, hook_point, dtype)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            batch = None
+        # What the failed pass had allocated is free only here, where its error is forgotten.
+        if batch is None:
+            _halve(size, context_size, model)
+            stream = chain(rows, stream)
+        else:
+            yield batch

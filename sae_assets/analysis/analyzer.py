@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from sae_assets.activations.batch import ActivationBatch
 from sae_assets.analysis.accumulator import FeatureAccumulator
-from sae_assets.analysis.encoding import Encoder, encoded_contexts
-from sae_assets.analysis.sampling import SamplingPlan
+from sae_assets.analysis.encoding import Encoder
+from sae_assets.analysis.running import RunningAnalysis
 from sae_assets.analysis.summaries import FeatureSummaries
 from sae_assets.engine.progress import Progress, Step, silent
 from sae_assets.settings.analyzer import FeatureAnalyzerConfig
@@ -71,33 +71,32 @@ class FeatureAnalyzer:
         Raises:
             UserError: there is no token to analyse, an activation is not finite, or d_model is not the SAE's.
         """
-        accumulator = None
         done, total = 0, self.cfg.total_analyzing_tokens
-        progress(Step("features", 0, total, "tokens"))
-        for batch in self._within_budget(batches):
-            if accumulator is None:
-                plan = SamplingPlan.of(self.cfg)
-                accumulator = FeatureAccumulator(plan, sae.d_sae, batch.tokens.shape[1], batch.activations.device)
-            for encoded in encoded_contexts(batch, sae, amp_dtype):
-                accumulator.add(encoded.active, encoded.context_idx, encoded.n_tokens)
-                done += encoded.n_tokens
-                progress(Step("features", done, total, "tokens"))
-        if accumulator is None or accumulator.n_tokens == 0:
-            raise UserError("There is no token to analyse: the activations are empty or every token is ignored.")
-        return accumulator.summaries()
 
-    def _within_budget(self, batches: Iterable[ActivationBatch]) -> Iterator[ActivationBatch]:
-        """The batches with this analysis' ignored tokens masked, ending with exactly the tokens that were asked for."""
-        left = self.cfg.total_analyzing_tokens
+        def advance(n_tokens: int) -> None:
+            nonlocal done
+            done += n_tokens
+            progress(Step("features", done, total, "tokens"))
+
+        advance(0)
+        running = RunningAnalysis(self.cfg, sae, amp_dtype, advance)
         for batch in batches:
-            mask = batch.mask
-            if self.cfg.ignore_token_ids:
-                ignored = torch.tensor(self.cfg.ignore_token_ids, device=batch.tokens.device, dtype=batch.tokens.dtype)
-                mask = mask & ~torch.isin(batch.tokens, ignored)
-            n_tokens = int(mask.sum())
-            if n_tokens > left:
-                mask = mask & (mask.flatten().cumsum(0) <= left).view_as(mask)
-            yield ActivationBatch(batch.context_idx, batch.tokens, mask, batch.activations)
-            left -= min(n_tokens, left)
-            if left == 0:
-                return
+            running.add(batch)
+            if running.is_complete:
+                break
+        return summaries_of([running.accumulator])
+
+
+def summaries_of(parts: Iterable[FeatureAccumulator | None]) -> FeatureSummaries:
+    """The summaries over the contexts of all parts, which take over their memory.
+
+    Raises:
+        UserError: no part has a token.
+    """
+    whole: FeatureAccumulator | None = None
+    for part in parts:
+        if part is not None:
+            whole = part if whole is None else whole.merge(part)
+    if whole is None or whole.n_tokens == 0:
+        raise UserError("There is no token to analyse: the activations are empty or every token is ignored.")
+    return whole.summaries()

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import dagster as dg
 
 from sae_assets.activations.batch import NotFiniteError
+from sae_assets.activations.chunk_work import UnfitActivationsError
 from sae_assets.activations.source import FORMAT
 from sae_assets.assets.contexts import tokenized_contexts
 from sae_assets.assets.run_page import alone_on, step_progress
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
 from sae_assets.run_config import RunSettings
-from sae_assets.runners.analysis_run import UnfitActivationsError
 
 FINITE = dg.AssetCheckSpec(
     "activations_are_finite",
@@ -46,7 +46,7 @@ def activation_chunks(
     with step_progress(context) as progress:
         run = checkpoints.analysis(context.partition_key, settings)
         try:
-            with alone_on(run.device, context):
+            with alone_on(run.devices, context):
                 made = run.make_chunks(progress)
         except (NotFiniteError, UnfitActivationsError) as error:
             check = FINITE if isinstance(error, NotFiniteError) else FITTING

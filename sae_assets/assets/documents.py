@@ -10,6 +10,7 @@ from sae_assets.resources import Checkpoints, FeatureStore
 from sae_assets.run_config import RunSettings
 from sae_assets.runners.analyze import publish_summaries
 from sae_assets.runners.logits import publish_table
+from sae_assets.runners.summaries import make_summaries
 
 EVERY_FEATURE = dg.AssetCheckSpec(
     "every_feature_has_a_document",
@@ -38,7 +39,7 @@ def feature_documents(
     with step_progress(context) as progress:
         run = checkpoints.analysis(key, settings)
         table = checkpoints.logits(key, settings)
-        stored = run.make_summaries(progress).stored
+        stored = make_summaries(run, progress).stored
         with feature_store.open() as store:
             published = publish_summaries(run, stored, store, progress)
             n_logits = publish_table(table, table.make_logits(progress).stored, store, progress).n_features

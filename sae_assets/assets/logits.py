@@ -25,7 +25,7 @@ def direct_logit_attributions(
     """The decoder projected onto the output tokens, one row a feature; needs the checkpoint and the model only."""
     with step_progress(context) as progress:
         run = checkpoints.logits(context.partition_key, settings)
-        with alone_on(run.device, context):
+        with alone_on([run.device], context):
             made = run.make_logits(progress)
     logits, texts = made.stored.logits, made.stored.texts
     strongest = logits.maximum.topk(min(N_EXAMPLES, len(logits.maximum))).indices.tolist()

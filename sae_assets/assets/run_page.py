@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import dagster as dg
 
@@ -33,16 +34,15 @@ def step_progress(context: dg.AssetExecutionContext) -> Iterator[Progress]:
 
 
 @contextmanager
-def alone_on(device: str, context: dg.AssetExecutionContext) -> Iterator[None]:
+def alone_on(devices: Sequence[str], context: dg.AssetExecutionContext) -> Iterator[None]:
     """One step at a time computes on a device of this machine; a run that was killed holds nothing.
 
     A limit of the pool would be kept by a killed run until somebody frees it by hand, so it has none by itself.
     """
-
-    def tell_waiting() -> None:
-        context.log.info(f"Waiting for the device {device!r}, which another run uses.")
-
-    with device_lease(device, tell_waiting):
+    with ExitStack() as leases:
+        for device in sorted(set(devices)):  # in one order, so that two steps never wait for each other
+            tell_waiting = partial(context.log.info, f"Waiting for the device {device!r}, which another run uses.")
+            leases.enter_context(device_lease(device, tell_waiting))
         yield
 
 

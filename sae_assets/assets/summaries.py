@@ -13,6 +13,7 @@ from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
 from sae_assets.run_config import RunSettings
 from sae_assets.runners.analysis_run import FORMAT
+from sae_assets.runners.summaries import make_summaries
 
 DEAD_SHARE = dg.AssetCheckSpec(
     "dead_share_within_bounds",
@@ -44,8 +45,8 @@ def feature_summaries(
     with step_progress(context) as progress:
         run = checkpoints.analysis(context.partition_key, settings)
         bounds = checkpoints.settings(context.partition_key, settings).checks
-        with alone_on(run.device, context):
-            made = run.make_summaries(progress)
+        with alone_on(run.devices, context):
+            made = make_summaries(run, progress)
     seconds = time.monotonic() - began
     summaries = made.stored.summaries
     dead_share = 1 - summaries.n_alive / summaries.d_sae

@@ -1,4 +1,4 @@
-"""`sae-assets analyze|dla|interpret FILE`: the three runs, each from its settings file."""
+"""`sae-assets analyze|dla|interpret FILE`: the three runs, from their settings files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from sae_assets.settings import AnalyzeSAESettings, AutoInterpSettings, DirectLo
 from sae_assets.settings.load import load_settings
 
 SettingsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Settings in TOML, YAML or JSON.")]
+SettingsFiles = Annotated[
+    list[Path], typer.Argument(metavar="FILE...", help="Settings in TOML, YAML or JSON, a file for each checkpoint.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -19,18 +22,18 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def analyze(file: SettingsFile) -> None:
-    """Find the contexts on which every feature activates (`analyze_sae`)."""
-    settings = load_settings(file, AnalyzeSAESettings)
-    from sae_assets.runners.analyze import analyze_sae
+def analyze(files: SettingsFiles) -> None:
+    """Find the contexts on which every feature activates (`analyze_sae`); several checkpoints share what they can."""
+    every = [load_settings(file, AnalyzeSAESettings) for file in files]
+    from sae_assets.runners.analyze import analyze_saes
 
-    found = analyze_sae(settings)
-    asked = settings.analyzer.total_analyzing_tokens
-    short = f" (asked for {asked:,}; the datasets hold no more)" if found.n_analyzed_tokens < asked else ""
-    print(
-        f"{settings.sae_series}/{settings.sae_name}: {found.n_alive:,} of {found.d_sae:,} features are alive on "
-        f"{found.n_analyzed_tokens:,} tokens{short}, L0 {found.l0:.1f}."
-    )
+    for settings, found in zip(every, analyze_saes(every), strict=True):
+        asked = settings.analyzer.total_analyzing_tokens
+        short = f" (asked for {asked:,}; the datasets hold no more)" if found.n_analyzed_tokens < asked else ""
+        print(
+            f"{settings.sae_series}/{settings.sae_name}: {found.n_alive:,} of {found.d_sae:,} features are alive on "
+            f"{found.n_analyzed_tokens:,} tokens{short}, L0 {found.l0:.1f}."
+        )
 
 
 def dla(file: SettingsFile) -> None:

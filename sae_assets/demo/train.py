@@ -29,9 +29,8 @@ from sae_assets.dictionary.config import SAEConfig
 from sae_assets.dictionary.sparse_autoencoder import SparseAutoEncoder
 from sae_assets.disk.layout import DataFolder
 from sae_assets.engine.progress import Step
-from sae_assets.language_model.model import TransformerLensLanguageModel
 
-D_SAE, K = 4096, 32
+D_MODEL, D_SAE, K = 576, 4096, 32
 BATCH_TOKENS, EPOCHS = 4096, 10
 LEARNING_RATE, WARM_UP_STEPS = 1e-3, 200
 AUXILIARY_K, AUXILIARY_WEIGHT = 128, 1 / 32
@@ -72,7 +71,7 @@ def _activations() -> TrainingData:
     source = ActivationSource(settings.model, settings.activation_factory, datasets, token_budget=1 << 40)
     cached = CachedSource(source, DataFolder(UPath(".demo/training").absolute()))
     cached.make_contexts(_print)
-    cached.make_chunks(HOOK_POINT, lambda: TransformerLensLanguageModel(source.model), _print)
+    cached.make_chunks(HOOK_POINT, D_MODEL, progress=_print)
     parts = [batch.activations[batch.mask] for batch in cached.on_disk.batches(HOOK_POINT, 1024)]
     mean_norm = float(torch.cat([part.float().norm(dim=1) for part in parts]).mean())
     tokens = torch.cat(parts)
@@ -83,10 +82,9 @@ def _activations() -> TrainingData:
 
 def _initial(data: TrainingData) -> SparseAutoEncoder:
     """Random unit decoders, the encoder their transpose, biases that centre the activations."""
-    d_model = data.train.shape[1]
     config = SAEConfig(
-        d_model=d_model,
-        expansion_factor=D_SAE / d_model,
+        d_model=D_MODEL,
+        expansion_factor=D_SAE / D_MODEL,
         hook_point_in=HOOK_POINT,
         hook_point_out=HOOK_POINT,
         act_fn="topk",
@@ -97,7 +95,7 @@ def _initial(data: TrainingData) -> SparseAutoEncoder:
     sae = SparseAutoEncoder(config)
     mean = data.train[:: max(1, len(data.train) // 100_000)].float().mean(0)
     with torch.no_grad():
-        sae.W_D.copy_(torch.nn.functional.normalize(torch.randn(D_SAE, d_model), dim=1))
+        sae.W_D.copy_(torch.nn.functional.normalize(torch.randn(D_SAE, D_MODEL), dim=1))
         sae.W_E.copy_(sae.W_D.T)
         sae.b_D.copy_(mean)
         sae.b_E.copy_(-mean @ sae.W_E)

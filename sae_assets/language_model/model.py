@@ -77,7 +77,8 @@ class TransformerLensLanguageModel:
         to the right changes nothing before it.
 
         Raises:
-            UserError: a hook point does not exist, or the contexts are longer than the model can take.
+            UserError: a hook point does not exist or has no activations of tokens, or the contexts are longer than the
+                model can take.
         """
         for name in hook_points:
             self.check_hook_point(name)
@@ -86,15 +87,34 @@ class TransformerLensLanguageModel:
                 f"Contexts of {tokens.shape[1]} tokens are longer than the {self.max_length} that the model "
                 f"{model_location(self.cfg)!r} takes; lower `context_size` or raise `max_length`."
             )
-        with torch.inference_mode():
-            _, cache = self.bridge.run_with_cache(
-                tokens.to(self.device),
-                names_filter=list(hook_points),
-                stop_at_layer=self._stop_layer(hook_points),
+        given = self._hooked(tokens.to(self.device), hook_points)
+        for name in hook_points:
+            if name not in given or given[name].ndim < 3 or given[name].shape[:2] != tokens.shape:
+                raise UserError(
+                    f"The hook point {name!r} of the model {model_location(self.cfg)!r} gives no activations of tokens; "
+                    "give another one, such as 'blocks.0.hook_resid_post'."
+                )
+        return {name: given[name].flatten(2).clone() for name in hook_points}
+
+    def _hooked(self, tokens: Int[Tensor, "context position"], hook_points: Sequence[str]) -> dict[str, Tensor]:
+        """What goes through the hook points; those that nothing goes through are left out."""
+        from sae_assets.language_model.bare_blocks import bare_blocks
+
+        points = {name: self.bridge.hook_dict[name] for name in hook_points}
+        # TransformerLens has several names for a hook point and calls it by one of them.
+        own_names = {name: point.name for name, point in points.items()}
+        given: dict[str | None, Tensor] = {}
+        stop_layer = self._stop_layer(hook_points)
+        with torch.inference_mode(), bare_blocks(self.bridge.blocks[:stop_layer], points.values()):
+            # A filter and not names, so that hook points that are switched off are passed over.
+            self.bridge.run_with_hooks(
+                tokens,
+                fwd_hooks=[(lambda name: name in own_names.values(), lambda x, hook: given.update({hook.name: x}))],
+                stop_at_layer=stop_layer,
                 prepend_bos=False,
                 return_type=None,
             )
-        return {name: cache[name].flatten(2).clone() for name in hook_points}
+        return {name: given[own_name] for name, own_name in own_names.items() if own_name in given}
 
     def width(self, hook_point: str) -> int:
         """Width of the activations at a hook point; raises a UserError where the model has no such point."""

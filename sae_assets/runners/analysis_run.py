@@ -3,58 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
-from sae_assets.activations.batch import ActivationBatch
 from sae_assets.activations.cached_source import CachedSource, MadeChunks, MadeContexts, SourceOnDisk
-from sae_assets.activations.chunks import ChunkFolder
+from sae_assets.activations.chunk_work import UnfitActivationsError
+from sae_assets.activations.chunks import Manifest
 from sae_assets.activations.context_file import read_contexts, write_contexts
 from sae_assets.activations.contexts import Context
 from sae_assets.activations.factory import source_of_chunks
 from sae_assets.activations.source import ActivationSource
-from sae_assets.analysis.analyzer import FeatureAnalyzer
-from sae_assets.analysis.geometry import dictionary_geometry
-from sae_assets.analysis.summary_file import (
-    StoredSummaries,
-    SummariesAbout,
-    read_summaries,
-    summaries_about,
-    write_summaries,
-)
+from sae_assets.analysis.summary_file import StoredSummaries
 from sae_assets.dictionary.checkpoint import checkpoint_config, checkpoint_identity
 from sae_assets.dictionary.config import SAEConfig
-from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
 from sae_assets.disk.identity import identity_of
 from sae_assets.disk.layout import CheckpointFolder, DataFolder
 from sae_assets.engine.device import checked_device
+from sae_assets.engine.engine import engine_of
 from sae_assets.engine.progress import Progress, silent
-from sae_assets.language_model.model import TransformerLensLanguageModel
-from sae_assets.settings import (
-    ActivationFactoryActivationsSource,
-    AnalyzeSAESettings,
-    UserError,
-    torch_dtype,
-    unknown,
-)
+from sae_assets.engine.work import Engine
+from sae_assets.settings import ActivationFactoryActivationsSource, AnalyzeSAESettings, UserError, unknown
 
 FORMAT = 2
 """Raised when the same settings give other summaries than before."""
-
-
-class UnfitActivationsError(UserError):
-    """The model lacks the checkpoint's hook point, or its activations there have another width."""
-
-
-class MadeSummaries(NamedTuple):
-    """What came of summarising."""
-
-    stored: StoredSummaries
-    """What the file holds."""
-    is_reused: bool
-    """Whether it was there already, from the same checkpoint, source and settings."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +92,16 @@ class AnalysisRun:
         return self.settings.sae.device if self.settings.device_type == "auto" else self.settings.device_type
 
     @property
+    def engine(self) -> Engine:
+        """Where chunks are made and summarised."""
+        return engine_of(self.settings.engine)
+
+    @property
+    def devices(self) -> list[str]:
+        """All devices of this machine that are computed on."""
+        return self.settings.engine.devices or [self.device]
+
+    @property
     def folder(self) -> CheckpointFolder:
         """Where the results lie: `output_dir`, or the analysis' place in the data folder."""
         settings = self.settings
@@ -158,38 +139,21 @@ class AnalysisRun:
     def make_chunks(self, progress: Progress = silent) -> MadeChunks:
         """Makes the activations that are missing; raises a UserError where the model and the checkpoint do not fit."""
         if isinstance(self.source, CachedSource):
-            made = self.source.make_chunks(self.hook_point, self._model, progress)
-        else:
-            manifest = ChunkFolder(self.source.folder.chunks(self.hook_point), self.hook_point).manifest()
-            if manifest is None:
-                raise unknown(
-                    "hook point", self.hook_point, self.source.hook_points(), where=str(self.source.folder.path)
-                )
-            made = MadeChunks(manifest, [])
-        self._check_width(made.manifest.form.d_model)
-        return made
+            return self.source.make_chunks(self.hook_point, self.config.d_model, self.engine, progress)
+        manifest = self.source.chunks(self.hook_point).manifest()
+        if manifest is None:
+            raise unknown("hook point", self.hook_point, self.source.hook_points(), where=str(self.source.folder.path))
+        self.refuse_unfit(manifest)
+        return MadeChunks(manifest, [])
 
-    def make_summaries(self, progress: Progress = silent) -> MadeSummaries:
-        """Analyses the checkpoint, unless a result of the same checkpoint, source and settings is there."""
-        path = self.folder.summaries
-        about = summaries_about(path)
-        if about is not None and about.identity == self.identity:
-            with suppress(UserError):  # what is damaged is made again
-                return MadeSummaries(read_summaries(path), True)
-        settings = self.settings
-        sae = AbstractSparseAutoEncoder.from_pretrained(settings.sae, device=self.device)
-        summaries = FeatureAnalyzer(settings.analyzer).analyze_batches(
-            self._batches(sae), sae=sae, amp_dtype=torch_dtype(settings.amp_dtype), progress=progress
-        )
-        geometry = dictionary_geometry(sae.encoder.cpu(), sae.decoder.cpu(), progress=progress)
-        about = SummariesAbout(
-            identity=self.identity,
-            sae_identity=self.sae_identity,
-            source=self.on_disk.fingerprint,
-            settings=settings.model_dump(mode="json", exclude={"mongo"}),
-        )
-        write_summaries(path, summaries, geometry, about)
-        return MadeSummaries(StoredSummaries(summaries, geometry, about), False)
+    def refuse_unfit(self, manifest: Manifest) -> None:
+        """Raises an UnfitActivationsError where the activations have another width than the checkpoint."""
+        if manifest.form.d_model != self.config.d_model:
+            raise UnfitActivationsError(
+                f"The activations at {self.hook_point!r} have d_model {manifest.form.d_model} and the checkpoint "
+                f"{self.settings.sae.pretrained_name_or_path!r} has d_model {self.config.d_model}; give the model that "
+                "it was trained on."
+            )
 
     def sampled_contexts(self, stored: StoredSummaries) -> Iterator[Context]:
         """The contexts that some sample lies in, each once."""
@@ -198,26 +162,3 @@ class AnalysisRun:
     def write_sampled_contexts(self, stored: StoredSummaries) -> None:
         """Writes them beside the summaries, for those who read the results without a store."""
         write_contexts(self.sampled_contexts(stored), self.folder.contexts, None)
-
-    def _batches(self, sae: AbstractSparseAutoEncoder) -> Iterator[ActivationBatch]:
-        device = sae.encoder.device
-        batches = self.on_disk.batches(self.hook_point, self.settings.activation_factory.batch_size)
-        return (batch.to(device) for batch in batches)
-
-    def _model(self) -> TransformerLensLanguageModel:
-        assert self.settings.model is not None
-        model = TransformerLensLanguageModel(self.settings.model)
-        try:
-            model.check_hook_point(self.hook_point)
-        except UserError as error:
-            raise UnfitActivationsError(str(error)) from None
-        self._check_width(model.width(self.hook_point))
-        return model
-
-    def _check_width(self, d_model: int) -> None:
-        if d_model != self.config.d_model:
-            raise UnfitActivationsError(
-                f"The activations at {self.hook_point!r} have d_model {d_model} and the checkpoint "
-                f"{self.settings.sae.pretrained_name_or_path!r} has d_model {self.config.d_model}; give the model that "
-                "it was trained on."
-            )

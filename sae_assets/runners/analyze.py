@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from sae_assets.analysis.summaries import FeatureSummaries
 from sae_assets.analysis.summary_file import StoredSummaries
@@ -10,6 +11,7 @@ from sae_assets.disk.layout import DataFolder, default_data_folder
 from sae_assets.engine.progress import Progress, silent
 from sae_assets.engine.progress_bar import progress_or_bar
 from sae_assets.runners.analysis_run import AnalysisRun
+from sae_assets.runners.summaries import make_all_summaries
 from sae_assets.settings import AnalyzeSAESettings
 from sae_assets.store.connection import Store, connect
 from sae_assets.store.documents import SAEDocument
@@ -32,21 +34,53 @@ def analyze_sae(
     Raises:
         UserError: the settings, the checkpoint, the model, a dataset or MongoDB cannot be used; nothing is published.
     """
-    run = AnalysisRun(settings, data or default_data_folder())
-    is_published = settings.mongo is not None or settings.output_dir is None
-    # Connected first: an address that does not answer is found before the work, not after it.
-    with (
-        progress_or_bar(progress) as report,
-        connect(settings.mongo, run.data) if is_published else nullcontext() as store,
-    ):
-        run.make_contexts(report)
-        run.make_chunks(report)
-        stored = run.make_summaries(report).stored
-        if settings.output_dir is not None:
-            run.write_sampled_contexts(stored)
-        if store is not None:
-            publish_summaries(run, stored, store, report)
-    return stored.summaries
+    return analyze_saes([settings], data=data, progress=progress)[0]
+
+
+def analyze_saes(
+    settings: Sequence[AnalyzeSAESettings], *, data: DataFolder | None = None, progress: Progress | None = None
+) -> list[FeatureSummaries]:
+    """Analyses several checkpoints as `analyze_sae` does; those on the same source share one read of its chunks.
+
+    The engine is the one of the first checkpoint on a source.
+    """
+    folder = data or default_data_folder()
+    runs = [AnalysisRun(each, folder) for each in settings]
+    with ExitStack() as stack:
+        # Connected first: an address that does not answer is found before the work, not after it.
+        stores = [stack.enter_context(_store(run)) for run in runs]
+        report = stack.enter_context(progress_or_bar(progress))
+        found: dict[int, FeatureSummaries] = {}
+        for places in _by_source(runs):
+            of_source = [runs[place] for place in places]
+            of_source[0].make_contexts(report)
+            manifest = of_source[0].make_chunks(report).manifest
+            for run in of_source:
+                run.refuse_unfit(manifest)
+            for place, made in zip(places, make_all_summaries(of_source, report), strict=True):
+                _deliver(runs[place], made.stored, stores[place], report)
+                found[place] = made.stored.summaries
+    return [found[place] for place in range(len(runs))]
+
+
+def _store(run: AnalysisRun) -> AbstractContextManager[Store | None]:
+    is_published = run.settings.mongo is not None or run.settings.output_dir is None
+    return connect(run.settings.mongo, run.data) if is_published else nullcontext()
+
+
+def _by_source(runs: Sequence[AnalysisRun]) -> Iterable[list[int]]:
+    """The places of the runs that share chunks, in the order of the first of them."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, run in enumerate(runs):
+        places.setdefault((str(run.on_disk.folder.path), run.hook_point), []).append(place)
+    return places.values()
+
+
+def _deliver(run: AnalysisRun, stored: StoredSummaries, store: Store | None, progress: Progress) -> None:
+    if run.settings.output_dir is not None:
+        run.write_sampled_contexts(stored)
+    if store is not None:
+        publish_summaries(run, stored, store, progress)
 
 
 def publish_summaries(

@@ -13,6 +13,7 @@ from sae_assets.settings.auto_interp import AutoInterpConfig
 from sae_assets.settings.base import Settings
 from sae_assets.settings.checks import CheckBounds
 from sae_assets.settings.dataset import DatasetConfig
+from sae_assets.settings.engine import EngineConfig
 from sae_assets.settings.errors import UserError, nearest, unknown
 from sae_assets.settings.logits import DirectLogitAttributorConfig
 from sae_assets.settings.model import BaseModelConfig, LanguageModelConfig, torch_dtype
@@ -37,6 +38,7 @@ __all__ = [
     "DatasetConfig",
     "DirectLogitAttributeSettings",
     "DirectLogitAttributorConfig",
+    "EngineConfig",
     "FeatureAnalyzerConfig",
     "LanguageModelConfig",
     "MongoDBConfig",

@@ -13,6 +13,7 @@ from sae_assets.settings.auto_interp import AutoInterpConfig
 from sae_assets.settings.base import Settings
 from sae_assets.settings.checks import CheckBounds
 from sae_assets.settings.dataset import DatasetConfig
+from sae_assets.settings.engine import EngineConfig
 from sae_assets.settings.errors import UserError
 from sae_assets.settings.logits import DirectLogitAttributorConfig
 from sae_assets.settings.model import Dtype, LanguageModelConfig
@@ -46,6 +47,8 @@ class AnalysisSettings(Settings):
     """Precision of the encoder's product; "torch.bfloat16" is faster and less exact."""
     device_type: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device of the sparse autoencoder; "auto" is the device of its own settings."""
+    engine: EngineConfig = Field(default_factory=EngineConfig)
+    """Where chunks are made and summarised; no result depends on it."""
     feature_analysis_name: str = "default"
     """Name of the analysis; running it again replaces it."""
     direct_logit_attributor: DirectLogitAttributorConfig = Field(default_factory=DirectLogitAttributorConfig)
@@ -73,6 +76,7 @@ class AnalysisSettings(Settings):
             amp_dtype=self.amp_dtype,
             feature_analysis_name=self.feature_analysis_name,
             device_type=self.device_type,
+            engine=self.engine,
         )
 
     def for_logits(self, folder: Path, series: str, name: str) -> DirectLogitAttributeSettings:

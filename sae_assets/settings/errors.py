@@ -9,6 +9,16 @@ from collections.abc import Iterable
 class UserError(Exception):
     """A mistake that the user can mend. Its text is one sentence; no traceback is shown: exit code 2, a `Failure`."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickled as it is, and not made again out of its text: each kind of error takes other arguments."""
+        return _as_it_was, (type(self), self.args), self.__dict__
+
+
+def _as_it_was(kind: type[UserError], args: tuple[object, ...]) -> UserError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
+
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None where nothing is known."""

@@ -11,6 +11,7 @@ from sae_assets.settings.analyzer import FeatureAnalyzerConfig
 from sae_assets.settings.auto_interp import AutoInterpConfig
 from sae_assets.settings.base import Settings
 from sae_assets.settings.dataset import DatasetConfig
+from sae_assets.settings.engine import EngineConfig
 from sae_assets.settings.logits import DirectLogitAttributorConfig
 from sae_assets.settings.model import Dtype, LanguageModelConfig
 from sae_assets.settings.mongo import MongoDBConfig
@@ -48,6 +49,8 @@ class AnalyzeSAESettings(Settings):
     """Accepted for the seed's settings; only 1."""
     device_type: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Device of the sparse autoencoder; "auto" is the device of its own settings."""
+    engine: EngineConfig = Field(default_factory=EngineConfig)
+    """Where chunks are made and summarised; no result depends on it."""
 
 
 class DirectLogitAttributeSettings(Settings):

@@ -18,6 +18,7 @@ from sae_assets.settings import (
 
 HOOK_POINT = "blocks.0.hook_resid_post"
 CONTEXT_SIZE = 16
+D_MODEL = 32
 TEXTS = [f"The quick brown fox number {i} jumps over {i * i} lazy dogs. 日本語 👩‍🚀 {'na ' * i}" for i in range(24)]
 """Documents of 50 to 150 tokens."""
 

@@ -11,7 +11,7 @@ from upath import UPath
 
 from sae_assets.activations import ActivationBatch
 from sae_assets.activations.batch import NotFiniteError
-from sae_assets.activations.chunk_file import Chunk, ChunkFormat, DamagedChunkError, is_whole, read_chunk, write_chunk
+from sae_assets.activations.chunk_file import ChunkFormat, DamagedChunkError, is_whole, read_chunk, write_chunk
 from sae_assets.activations.chunks import MANIFEST, ChunkFolder, Manifest, rebatched, refuse_not_finite
 
 BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
@@ -44,7 +44,7 @@ def test_a_chunk_comes_back_bit_for_bit(tmp_path_factory, shape, dtype, seed):
     path = UPath(tmp_path_factory.getbasetemp() / "chunk.parquet")
     context_idx = torch.arange(shape[0]) + seed
     activations = random_bits(shape, dtype, seed)
-    chunk = read_chunk(path, write_chunk(path, Chunk(context_idx, activations)))
+    chunk = read_chunk(path, write_chunk(path, context_idx, [activations]))
     assert torch.equal(chunk.context_idx, context_idx)
     assert (chunk.activations.dtype, chunk.activations.shape) == (dtype, shape)
     assert torch.equal(chunk.activations.view(BITS[dtype]), activations.view(BITS[dtype]))
@@ -53,7 +53,7 @@ def test_a_chunk_comes_back_bit_for_bit(tmp_path_factory, shape, dtype, seed):
 def test_activations_that_are_not_contiguous_are_written_right(tmp_path):
     path = UPath(tmp_path / "chunk.parquet")
     activations = random_bits((6, 4, 5), torch.float16, 0).transpose(0, 2)[::2]
-    chunk = read_chunk(path, write_chunk(path, Chunk(torch.arange(3), activations)))
+    chunk = read_chunk(path, write_chunk(path, torch.arange(3), [activations]))
     assert torch.equal(chunk.activations.view(torch.int16), activations.contiguous().view(torch.int16))
 
 
@@ -61,7 +61,7 @@ def test_activations_that_are_not_contiguous_are_written_right(tmp_path):
 @given(place=st.integers(0), flip=st.integers(1, 255))
 def test_a_changed_byte_is_found(tmp_path_factory, place, flip):
     path = UPath(tmp_path_factory.getbasetemp() / "chunk.parquet")
-    written = write_chunk(path, Chunk(torch.arange(2), torch.zeros(2, 3, 4)))
+    written = write_chunk(path, torch.arange(2), [torch.zeros(2, 3, 4)])
     contents = bytearray(path.read_bytes())
     contents[place % len(contents)] ^= flip
     path.write_bytes(bytes(contents))
@@ -73,7 +73,7 @@ def test_a_changed_byte_is_found(tmp_path_factory, place, flip):
 @pytest.mark.parametrize("n_bytes", [None, 0, 4, 200, -1])
 def test_a_truncated_or_missing_chunk_is_one_sentence(tmp_path, n_bytes):
     path = UPath(tmp_path / "00000.parquet")
-    written = write_chunk(path, Chunk(torch.arange(2), torch.zeros(2, 3, 4)))
+    written = write_chunk(path, torch.arange(2), [torch.zeros(2, 3, 4)])
     assert is_whole(path, written)
     contents = path.read_bytes()
     path.unlink() if n_bytes is None else path.write_bytes(contents[:n_bytes])
@@ -109,7 +109,8 @@ def written_folder(path, n_chunks: int = 3) -> tuple[ChunkFolder, Manifest]:
     folder = ChunkFolder(UPath(path), HOOK_POINT)
     manifest = Manifest(HOOK_POINT, ChunkFormat(4, 3, "torch.float32"), 2, 6, (None, None, None))
     for number in range(n_chunks):
-        manifest = folder.write(manifest, number, iter([make_batch(1, first=2 * number + i) for i in range(2)]))
+        entry = folder.write(number, [make_batch(1, first=2 * number + i) for i in range(2)])
+        manifest = folder.note(manifest, number, entry)
     return folder, manifest
 
 

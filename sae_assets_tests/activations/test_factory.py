@@ -18,7 +18,15 @@ from sae_assets.settings import (
     FeatureAnalyzerConfig,
     UserError,
 )
-from sae_assets_tests.activations.corpora import CONTEXT_SIZE, HOOK_POINT, TEXTS, cached_source, factory_cfg, rows
+from sae_assets_tests.activations.corpora import (
+    CONTEXT_SIZE,
+    D_MODEL,
+    HOOK_POINT,
+    TEXTS,
+    cached_source,
+    factory_cfg,
+    rows,
+)
 
 BUDGET = 600
 OTHER_HOOK_POINT = "blocks.1.hook_resid_post"
@@ -28,11 +36,11 @@ OTHER_HOOK_POINT = "blocks.1.hook_resid_post"
 def made(tmp_path_factory, model_cfg, model) -> CachedSource:
     """Contexts, and chunks of six contexts at two hook points."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sae_assets.activations.chunks.CHUNK_BYTES", 6 * CONTEXT_SIZE * 32 * 4)
+        patch.setattr("sae_assets.activations.chunks.CHUNK_BYTES", 6 * CONTEXT_SIZE * D_MODEL * 4)
         source = cached_source(tmp_path_factory.mktemp("made"), model_cfg, BUDGET)
         source.make_contexts()
         for hook_point in (HOOK_POINT, OTHER_HOOK_POINT):
-            source.make_chunks(hook_point, lambda: model)
+            source.make_chunks(hook_point, D_MODEL)
     return source
 
 
