@@ -3,45 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from sae_assets_tests.integration.dagster_processes import lay_out, materialize
-from sae_assets_tests.project import TinyProject
+from sae_assets_tests.integration.demo_run import sae_assets
 
 pytestmark = pytest.mark.slow
-
-KEY = "demo/smollm2-l10"
-SAE_ASSETS = Path(sys.executable).with_name("sae-assets")
-
-
-def sae_assets(project: TinyProject, *arguments: str) -> str:
-    """What the command prints."""
-    command = [str(SAE_ASSETS), *arguments]
-    environment = project.environment() | {"OMP_NUM_THREADS": str(os.cpu_count())}
-    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
-    """An empty folder in which the demo has run."""
-    root = tmp_path_factory.mktemp("demo")
-    with TinyProject(root, model=root, text=root).served() as project:
-        lay_out(project)
-        sae_assets(project, "demo")
-        settings = root / "checkpoints" / "demo" / "analysis.toml"
-        settings.write_text(settings.read_text().replace("400_000", "20_000"))
-        for arguments in (["--select", "checkpoint_registry"], ["--select", "*", "--partition", KEY]):
-            done = materialize(project, *arguments)
-            assert done.returncode == 0, done.stderr
-        yield project
 
 
 def test_preview_shows_three_features_and_the_way_on(demo):
