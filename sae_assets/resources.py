@@ -8,11 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from upath import UPath
 
 from sae_assets.dictionary.checkpoint import checkpoint_config
 from sae_assets.dictionary.discovery import FoundCheckpoint, checkpoint_folder, find_checkpoints
-from sae_assets.disk.layout import DataFolder, checked_key
+from sae_assets.disk.layout import DataFolder, checked_key, data_folder
 from sae_assets.run_config import RunSettings
 from sae_assets.runners.analysis_run import AnalysisRun
 from sae_assets.runners.logits_run import LogitsRun
@@ -37,7 +36,7 @@ class Checkpoints(dg.ConfigurableResource):
     @property
     def data(self) -> DataFolder:
         """The data folder."""
-        return DataFolder(UPath(self.data_folder).absolute())
+        return data_folder(self.data_folder)
 
     def found(self) -> list[FoundCheckpoint]:
         """All folders that may be checkpoints."""
@@ -79,5 +78,5 @@ class FeatureStore(dg.ConfigurableResource):
     @contextmanager
     def open(self) -> Iterator[Store]:
         """A connection; the bundled server is started where there is no URI."""
-        with connect(MongoDBConfig(), DataFolder(UPath(self.data_folder).absolute())) as store:
+        with connect(MongoDBConfig(), data_folder(self.data_folder)) as store:
             yield store

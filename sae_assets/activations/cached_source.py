@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -23,14 +22,18 @@ from sae_assets.activations.context_file import (
     write_contexts,
 )
 from sae_assets.activations.contexts import cut_contexts
+from sae_assets.activations.forward import contexts_per_pass
 from sae_assets.activations.source import ActivationSource
-from sae_assets.disk.atomic import discard_leftovers, is_local, write_json
+from sae_assets.disk.atomic import discard_leftovers, write_json
 from sae_assets.disk.layout import DataFolder, SourceFolder, checked_name
+from sae_assets.disk.local import from_anywhere, is_local, local_path
+from sae_assets.disk.room import FullDiskError
 from sae_assets.engine.inline import InlineEngine
 from sae_assets.engine.progress import Progress, silent
 from sae_assets.engine.work import Engine, Task
-from sae_assets.language_model.tokenizer import TextTokenizer
+from sae_assets.language_model.tokenizer import TextTokenizer, model_location
 from sae_assets.settings.errors import UserError
+from sae_assets.settings.model import LanguageModelConfig
 
 
 class MadeContexts(NamedTuple):
@@ -183,25 +186,29 @@ class CachedSource:
             UserError: there are no contexts, an activation is not finite, or there is too little room on the disk.
             UnfitActivationsError: the model lacks the hook point, or has another width there.
         """
-        report = self.on_disk.report()
+        report, factory = self.on_disk.report(), self.source.factory
         chunks = self.on_disk.chunks(hook_point)
         form = ChunkFormat(report.context_size, d_model, self.dtype)
         with self._lock(f"chunks-{hook_point}"):
             discard_leftovers(chunks.path)
-            manifest = chunks.verified(form, report.n_contexts)
+            per_pass = contexts_per_pass(factory.model_batch_size, form.context_size)
+            manifest = chunks.verified(form, report.n_contexts, per_pass)
+            chunks.check_room(manifest)
             missing = [number for number, entry in enumerate(manifest.chunks) if entry is None]
-            work = ChunkWork(self.source.model, self.folder, manifest, self.source.factory.model_batch_size)
+            work = ChunkWork(self._model_from_anywhere(), self.folder, manifest, factory.model_batch_size)
             tasks = [
-                Task(
-                    f"chunk {number} of {hook_point!r}",
-                    number,
-                    len(manifest.contexts_of(number)) * form.context_size,
-                )
-                for number in missing
+                Task(f"chunk {number} of {hook_point!r}", number, manifest.n_positions(number)) for number in missing
             ]
-            for task, entry in (engine or InlineEngine()).map(work, tasks, "activations", "tokens", progress):
-                manifest = chunks.note(manifest, task.item, entry)
+            try:
+                for task, entry in (engine or InlineEngine()).map(work, tasks, "activations", "tokens", progress):
+                    manifest = chunks.note(manifest, task.item, entry)
+            except FullDiskError:
+                raise chunks.no_room(manifest) from None
             return MadeChunks(manifest, missing)
+
+    def _model_from_anywhere(self) -> LanguageModelConfig:
+        model = self.source.model
+        return model.model_copy(update={"model_from_pretrained_path": from_anywhere(model_location(model))})
 
     @contextmanager
     def _lock(self, name: str) -> Iterator[None]:
@@ -209,7 +216,7 @@ class CachedSource:
         if not is_local(self.folder.path):
             yield
             return
-        path = Path(str(self.folder.path))
+        path = local_path(self.folder.path)
         path.mkdir(parents=True, exist_ok=True)
         with FileLock(path / f".{name}.lock"):
             yield

@@ -70,6 +70,10 @@ class Manifest:
         first = chunk * self.contexts_per_chunk
         return range(first, min(first + self.contexts_per_chunk, self.n_contexts))
 
+    def n_positions(self, chunk: int) -> int:
+        """Positions of all contexts of a chunk."""
+        return len(self.contexts_of(chunk)) * self.form.context_size
+
     def with_chunk(self, number: int, entry: ChunkEntry | None) -> Manifest:
         """The manifest with one entry replaced."""
         return replace(self, chunks=(*self.chunks[:number], entry, *self.chunks[number + 1 :]))
@@ -100,8 +104,9 @@ class ChunkFolder:
             values = json.loads((self.path / MANIFEST).read_text(encoding="utf-8"))
             form = ChunkFormat(**values.pop("form"))
             chunks = tuple(entry and ChunkEntry(**entry) for entry in values.pop("chunks"))
-            return Manifest(form=form, chunks=chunks, **values)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            found = Manifest(form=form, chunks=chunks, **values)
+            return found if len(chunks) == -(-found.n_contexts // found.contexts_per_chunk) else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError):
             return None
 
     def verified(self, form: ChunkFormat, n_contexts: int, contexts_per_pass: int = 1) -> Manifest:

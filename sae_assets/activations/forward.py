@@ -48,19 +48,59 @@ def model_activations(
             not fit into memory.
     """
     stream = iter(contexts)
-    while rows := list(islice(stream, 1)):
-        context_size = len(rows[0].tokens)
-        size = min(contexts_per_pass(model_batch_size, context_size), model.fitting_contexts(context_size))
-        rows += islice(stream, size - 1)
+    while first := list(islice(stream, 1)):
+        context_size = len(first[0].tokens)
+        size = contexts_per_pass(model_batch_size, context_size)
+        if model.largest_pass is not None:
+            size = min(size, max(1, model.largest_pass // context_size))
+        rows = first + list(islice(stream, size - 1))
         try:
             batch = _forward_pass(rows, size, model, hook_point, dtype)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
             batch = None
-        # What the failed pass had allocated is free only here, where its error is forgotten.
+        # What the pass had allocated is held by its error, which is gone here.
         if batch is None:
             _halve(size, context_size, model)
             stream = chain(rows, stream)
         else:
             yield batch
+
+
+def _forward_pass(
+    rows: Sequence[Context], size: int, model: TransformerLensLanguageModel, hook_point: str, dtype: torch.dtype
+) -> ActivationBatch:
+    """One pass over the contexts, filled up to `size` of them."""
+    batch = ContextBatch.of(rows)
+    filling = batch.tokens[:1].expand(size - len(rows), -1)
+    activations = model.activations(torch.cat([batch.tokens, filling]), [hook_point])[hook_point]
+    return ActivationBatch(*batch, activations[: len(rows)].to(dtype))
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory is what lacks. A processor's allocator has no error of its own, only a text."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _halve(size: int, context_size: int, model: TransformerLensLanguageModel) -> None:
+    """Lets the passes of the model have half as many contexts.
+
+    Raises:
+        UserError: there is only one.
+    """
+    if size == 1:
+        raise UserError(
+            f"A forward pass over a single context of {context_size} tokens does not fit into the memory of "
+            f"{str(model.device)!r}; lower `context_size` or give the model a `dtype` of two bytes."
+        )
+    half = size // 2
+    model.largest_pass = half * context_size
+    logger.warning(
+        "A forward pass over %d contexts does not fit into memory, so each has %d from here on, and the last bits of "
+        "activations can differ from those of larger passes; set `activation_factory.model_batch_size` to %d to have "
+        "all passes alike.",
+        size,
+        half,
+        half,
+    )

@@ -81,7 +81,6 @@ def shards(manifest: Manifest, analyses: Sequence[Analysis], is_one: bool) -> li
     tasks = []
     for first in range(0, n_chunks, size):
         chunks = range(first, min(first + size, n_chunks))
-        n_contexts = sum(len(manifest.contexts_of(number)) for number in chunks)
         name = f"chunks {first} to {chunks[-1]} of {manifest.hook_point!r}"
-        tasks.append(Task(name, chunks, n_contexts * manifest.form.context_size * len(analyses)))
+        tasks.append(Task(name, chunks, sum(map(manifest.n_positions, chunks)) * len(analyses)))
     return tasks

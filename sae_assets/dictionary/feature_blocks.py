@@ -62,7 +62,7 @@ def largest_of_blocks(blocks: Iterable[FeatureBlock], k: int) -> ActiveFeatures:
         groups, dtype = _Groups.of(block, LARGEST), block.hidden.dtype
         keys = _side_by_side(groups.above(_floor(groups, best, k)), len(block.hidden))
         keys = keys if best is None else torch.cat([best, keys], 1)
-        best = keys.topk(min(k, keys.shape[1]), sorted=False).values
+        best = keys.topk(min(k, keys.shape[1])).values
     assert best is not None  # an encoder has at least one block
     token, place = best.nonzero(as_tuple=True)
     key = best[token, place]
@@ -114,15 +114,14 @@ class _Groups(NamedTuple):
 
 def _floor(groups: _Groups, best: Int64[Tensor, "token k"] | None, k: int) -> Int[Tensor, "token"]:
     """Bits that a value must lie above to be among the k largest, as far as that shows without ranking."""
-    highest = groups.highest.flatten(1)
-    floor = highest.new_zeros(len(highest))
-    if highest.shape[1] >= k:
-        # As many groups hold a value that is at least this large.
-        floor = (highest.topk(k, sorted=False).values.amin(1) - 1).clamp_(min=0)
     if best is not None and best.shape[1] == k:
         # Blocks come in the order of their features, so what is equal comes too late.
-        floor = torch.maximum(floor, (best.amin(1) >> 32).to(floor.dtype))
-    return floor
+        return (best[:, -1] >> 32).to(groups.highest.dtype)
+    highest = groups.highest.flatten(1)
+    if highest.shape[1] < k:
+        return highest.new_zeros(len(highest))
+    # As many groups hold a value that is at least this large.
+    return (highest.topk(k).values[:, -1] - 1).clamp_(min=0)
 
 
 def _side_by_side(active: ActiveFeatures, n_tokens: int) -> Int64[Tensor, "token place"]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from upath import UPath
 
+from sae_assets.disk.local import is_local, local_path, named_folder
 from sae_assets.settings.errors import UserError
 
 
@@ -107,9 +108,13 @@ class DataFolder:
     def checkpoint(
         self, series: str, name: str, analysis: str = "default", output_dir: str | None = None
     ) -> CheckpointFolder:
-        """The folder of an analysis: `output_dir` where given; else the names are checked and become a path."""
+        """The folder of an analysis: `output_dir` where given; else the names are checked and become a path.
+
+        Raises:
+            UserError: `output_dir` cannot be reached, or a name cannot be that of a folder.
+        """
         if output_dir is not None:
-            return CheckpointFolder(UPath(output_dir))
+            return CheckpointFolder(named_folder(output_dir))
         parts = (
             checked_name(series, "series"),
             checked_name(name, "checkpoint name"),
@@ -119,10 +124,28 @@ class DataFolder:
 
     @property
     def mongo(self) -> Path:
-        """The folder of the bundled MongoDB server; always local."""
-        return Path(str(self.root)) / "mongo"
+        """The folder of the bundled MongoDB server.
+
+        Raises:
+            UserError: the data folder is not on this machine.
+        """
+        if not is_local(self.root):
+            raise UserError(
+                f"The bundled MongoDB needs a local data folder and {self.root} is none; "
+                "set `mongo_uri` (or MONGO_URI)."
+            )
+        return local_path(self.root) / "mongo"
+
+
+def data_folder(place: str) -> DataFolder:
+    """The data folder at a path or URL that a user names.
+
+    Raises:
+        UserError: it cannot be reached.
+    """
+    return DataFolder(named_folder(place).absolute())
 
 
 def default_data_folder() -> DataFolder:
     """The data folder that `SAE_ASSETS_DATA` names, else `data` in the working directory."""
-    return DataFolder(UPath(os.environ.get("SAE_ASSETS_DATA") or "data").absolute())
+    return data_folder(os.environ.get("SAE_ASSETS_DATA") or "data")

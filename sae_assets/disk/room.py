@@ -30,7 +30,8 @@ def free_bytes(path: UPath | Path) -> int | None:
     place = local_path(path).absolute()
     while not place.exists():
         place = place.parent
-    return shutil.disk_usage(place).free
+    usage = shutil.disk_usage(place)
+    return usage.free if usage.total else None  # a mounted object store may know of no size
 
 
 def in_units(n_bytes: int) -> str:

@@ -31,15 +31,14 @@ class InlineEngine:
             """The results there are, waiting until at most `n_left` tasks have not ended."""
             while endings and (len(endings) > n_left or endings[0][1].done()):
                 number, future = endings.popleft()
-                result = future.result()
-                tally.finish(number)
-                yield Done(tasks[number], result)
+                yield Done(tasks[number], future.result())
+                tally.finish(number)  # last: a user's interrupt may come out of the report
 
         try:
             for running, task in enumerate(tasks):
                 try:
                     endings.append((running, _as_future(compute(task.item))))
-                except Exception:
+                except BaseException:  # also where the user stops it
                     yield from ended(0)  # what the task before has made counts
                     raise
                 yield from ended(1)

@@ -18,6 +18,7 @@ from sae_assets.settings.errors import UserError, unknown
 from sae_assets.settings.model import LanguageModelConfig
 
 if TYPE_CHECKING:
+    from transformer_lens.hook_points import HookPoint
     from transformer_lens.model_bridge import TransformerBridge
     from transformers import PreTrainedModel
 
@@ -37,6 +38,8 @@ class TransformerLensLanguageModel:
         self.device = checked_device(cfg.device)
         self.tokenizer = TextTokenizer(cfg)
         self.bridge = _boot(cfg, self.tokenizer, self.device)
+        self.largest_pass: int | None = None
+        """Tokens in the largest forward pass that may be tried, once a larger one did not fit into memory."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -91,25 +94,29 @@ class TransformerLensLanguageModel:
         for name in hook_points:
             if name not in given or given[name].ndim < 3 or given[name].shape[:2] != tokens.shape:
                 raise UserError(
-                    f"The hook point {name!r} of the model {model_location(self.cfg)!r} gives no activations of tokens; "
-                    "give another one, such as 'blocks.0.hook_resid_post'."
+                    f"Hook point {name!r} of the model {model_location(self.cfg)!r} has no activations of tokens; give "
+                    "another one, such as 'blocks.0.hook_resid_post'."
                 )
         return {name: given[name].flatten(2).clone() for name in hook_points}
 
     def _hooked(self, tokens: Int[Tensor, "context position"], hook_points: Sequence[str]) -> dict[str, Tensor]:
         """What goes through the hook points; those that nothing goes through are left out."""
-        from sae_assets.language_model.bare_blocks import bare_blocks
+        from sae_assets.language_model.bare_norms import bare_norms
 
         points = {name: self.bridge.hook_dict[name] for name in hook_points}
         # TransformerLens has several names for a hook point and calls it by one of them.
         own_names = {name: point.name for name, point in points.items()}
         given: dict[str | None, Tensor] = {}
+
+        def keep(activations: Tensor, hook: HookPoint) -> None:
+            given[hook.name] = activations
+
         stop_layer = self._stop_layer(hook_points)
-        with torch.inference_mode(), bare_blocks(self.bridge.blocks[:stop_layer], points.values()):
-            # A filter and not names, so that hook points that are switched off are passed over.
+        with torch.inference_mode(), bare_norms(self.bridge.blocks[:stop_layer], points.values()):
             self.bridge.run_with_hooks(
                 tokens,
-                fwd_hooks=[(lambda name: name in own_names.values(), lambda x, hook: given.update({hook.name: x}))],
+                # A filter and not names: it passes over hook points that are switched off.
+                fwd_hooks=[(lambda name: name in own_names.values(), keep)],
                 stop_at_layer=stop_layer,
                 prepend_bos=False,
                 return_type=None,
@@ -117,8 +124,12 @@ class TransformerLensLanguageModel:
         return {name: given[own_name] for name, own_name in own_names.items() if own_name in given}
 
     def width(self, hook_point: str) -> int:
-        """Width of the activations at a hook point; raises a UserError where the model has no such point."""
-        return self.activations(torch.zeros(1, 1, dtype=torch.long), [hook_point])[hook_point].shape[-1]
+        """Width of the activations at a hook point, by a pass over a few tokens.
+
+        Raises:
+            UserError: the hook point does not exist or has no activations of tokens.
+        """
+        return self.activations(torch.zeros(2, 3, dtype=torch.long), [hook_point])[hook_point].shape[-1]
 
     @property
     def unembedding(self) -> Float[Tensor, "d_model vocab"]:

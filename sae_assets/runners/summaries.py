@@ -18,6 +18,7 @@ from sae_assets.analysis.summary_file import (
 )
 from sae_assets.analysis.summary_work import Analysis, SummaryWork, shards
 from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
+from sae_assets.disk.local import from_anywhere
 from sae_assets.engine.progress import Progress, silent
 from sae_assets.runners.analysis_run import AnalysisRun
 from sae_assets.settings import UserError, torch_dtype
@@ -62,16 +63,20 @@ def _reusable(run: AnalysisRun) -> StoredSummaries | None:
 def _summarised(runs: Sequence[AnalysisRun], progress: Progress) -> list[FeatureSummaries]:
     first, source = runs[0], runs[0].on_disk
     manifest = source.complete(first.hook_point)
-    analyses = [
-        Analysis(run.settings.sae, run.config.d_sae, run.settings.analyzer, torch_dtype(run.settings.amp_dtype))
-        for run in runs
-    ]
+    analyses = [_analysis(run) for run in runs]
     # A budget that ends before the chunks do takes the first tokens, which one worker after the other knows.
     is_cut = any(run.settings.analyzer.total_analyzing_tokens < source.report().n_tokens for run in runs)
     tasks = shards(manifest, analyses, is_one=is_cut or first.settings.engine.type == "inline")
     work = SummaryWork(source, first.hook_point, tuple(analyses), first.device)
     parts = [part.result for part in first.engine.map(work, tasks, "features", "tokens", progress)]
     return [summaries_of(of_run) for of_run in zip(*parts, strict=True)]
+
+
+def _analysis(run: AnalysisRun) -> Analysis:
+    settings = run.settings
+    place = from_anywhere(settings.sae.pretrained_name_or_path)
+    sae = settings.sae.model_copy(update={"pretrained_name_or_path": place})
+    return Analysis(sae, run.config.d_sae, settings.analyzer, torch_dtype(settings.amp_dtype))
 
 
 def _written(run: AnalysisRun, summaries: FeatureSummaries, progress: Progress) -> StoredSummaries:

@@ -21,7 +21,6 @@ from pymongo.errors import (
     OperationFailure,
 )
 
-from sae_assets.disk.atomic import is_local
 from sae_assets.disk.layout import DataFolder
 from sae_assets.settings.errors import UserError
 from sae_assets.settings.mongo import MongoDBConfig
@@ -98,7 +97,7 @@ def connect(cfg: MongoDBConfig | None, data: DataFolder) -> Store:
         UserError: the URI cannot be read, or MongoDB does not answer.
     """
     cfg = cfg or MongoDBConfig()
-    server = None if cfg.mongo_uri else _bundled(data)
+    server = None if cfg.mongo_uri else running_server(data.mongo)
     try:
         uri = f"mongodb://{server.status.host}/?directConnection=true" if server else _full_uri(cfg.mongo_uri or "")
         client, database = _open(uri, cfg.mongo_db)
@@ -126,14 +125,6 @@ def readable(function: Callable[Concatenate[Store, P], R]) -> Callable[Concatena
             return function(store, *args, **kwargs)
 
     return wrapped
-
-
-def _bundled(data: DataFolder) -> RunningServer:
-    if not is_local(data.root):
-        raise UserError(
-            f"The bundled MongoDB needs a local data folder and {data.root} is none; set `mongo_uri` (or MONGO_URI)."
-        )
-    return running_server(data.mongo)
 
 
 def _full_uri(given: str) -> str:

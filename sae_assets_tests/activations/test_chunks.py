@@ -1,5 +1,8 @@
 """A chunk comes back bit for bit or is refused, and its folder knows which chunks are whole."""
 
+import json
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,8 +14,18 @@ from upath import UPath
 
 from sae_assets.activations import ActivationBatch
 from sae_assets.activations.batch import NotFiniteError
-from sae_assets.activations.chunk_file import ChunkFormat, DamagedChunkError, is_whole, read_chunk, write_chunk
-from sae_assets.activations.chunks import MANIFEST, ChunkFolder, Manifest, rebatched, refuse_not_finite
+from sae_assets.activations.chunk_file import (
+    FORMAT_KEY,
+    LARGEST_CHUNK_BYTES,
+    ChunkFormat,
+    DamagedChunkError,
+    is_whole,
+    read_chunk,
+    write_chunk,
+)
+from sae_assets.activations.chunks import CHUNK_BYTES, MANIFEST, ChunkFolder, Manifest, rebatched, refuse_not_finite
+from sae_assets.disk.room import FullDiskError
+from sae_assets_tests.disk.small_disk import small_disk
 
 BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
 HOOK_POINT = "blocks.0.hook_resid_post"
@@ -55,6 +68,51 @@ def test_activations_that_are_not_contiguous_are_written_right(tmp_path):
     activations = random_bits((6, 4, 5), torch.float16, 0).transpose(0, 2)[::2]
     chunk = read_chunk(path, write_chunk(path, torch.arange(3), [activations]))
     assert torch.equal(chunk.activations.view(torch.int16), activations.contiguous().view(torch.int16))
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6), dtype=st.sampled_from(list(BITS)))
+def test_the_file_does_not_depend_on_the_parts_it_is_written_from(tmp_path_factory, sizes, dtype):
+    path = UPath(tmp_path_factory.getbasetemp() / "chunk.parquet")
+    activations = random_bits((sum(sizes), 3, 5), dtype, 0)
+    in_one = write_chunk(path, torch.arange(sum(sizes)), [activations])
+    assert write_chunk(path, torch.arange(sum(sizes)), activations.split(sizes)) == in_one
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((7, 4, 5), torch.float32), ((3000, 2, 3), torch.bfloat16)])
+def test_pyarrow_reads_one_row_a_context(tmp_path, shape, dtype):
+    activations = random_bits(shape, dtype, 0)
+    write_chunk(UPath(tmp_path / "chunk.parquet"), torch.arange(shape[0]) + 9, [activations])
+    table = pq.read_table(tmp_path / "chunk.parquet")
+    assert table["context_idx"].to_pylist() == list(range(9, 9 + shape[0]))
+    assert table["activations"].to_pylist() == [row.view(torch.uint8).numpy().tobytes() for row in activations]
+    assert json.loads(table.schema.metadata[FORMAT_KEY]) == {
+        "context_size": shape[1],
+        "d_model": shape[2],
+        "dtype": str(dtype),
+    }
+
+
+def test_writing_to_what_was_read_changes_no_file(tmp_path):
+    path = UPath(tmp_path / "chunk.parquet")
+    written = write_chunk(path, torch.arange(2), [torch.ones(2, 3, 4)])
+    activations = read_chunk(path, written).activations
+    activations.zero_()
+    assert (activations == 0).all()
+    assert (read_chunk(path, written).activations == 1).all()
+
+
+@pytest.mark.parametrize("n_contexts", [3, 5000])
+def test_a_chunk_of_an_earlier_version_is_read(tmp_path, n_contexts):
+    path = UPath(tmp_path / "chunk.parquet")
+    activations = random_bits((n_contexts, 2, 100), torch.float16, 0)
+    values = pa.py_buffer(activations.view(torch.uint8).numpy())
+    rows = pa.Array.from_buffers(pa.binary(400), n_contexts, [None, values])
+    form = {FORMAT_KEY: json.dumps(ChunkFormat.of(activations)._asdict())}
+    table = pa.table({"context_idx": np.arange(n_contexts), "activations": rows}).replace_schema_metadata(form)
+    pq.write_table(table, str(path), compression="none", use_dictionary=False, write_statistics=False)
+    chunk = read_chunk(path, f"xxh3:{xxhash.xxh3_64(path.read_bytes()).hexdigest()}")
+    assert torch.equal(chunk.activations.view(torch.int16), activations.view(torch.int16))
 
 
 @settings(max_examples=60, deadline=None)
@@ -102,6 +160,29 @@ def test_the_chunks_of_a_manifest_hold_every_context_once(n_contexts, context_by
     assert manifest.contexts_per_chunk == max(1, 100 // context_bytes)
     assert manifest.n_bytes == n_contexts * context_bytes * 4
     assert not manifest.is_complete
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    n_contexts=st.integers(1, 3000),
+    context_size=st.integers(1, 2048),
+    d_model=st.integers(1, 4096),
+    contexts_per_pass=st.integers(1, 64),
+)
+def test_only_the_last_pass_of_all_is_filled_up(n_contexts, context_size, d_model, contexts_per_pass):
+    form = ChunkFormat(context_size, d_model, "torch.bfloat16")
+    manifest = Manifest.empty(HOOK_POINT, form, n_contexts, contexts_per_pass)
+    numbers = range(len(manifest.chunks))
+    filled = sum(-len(manifest.contexts_of(number)) % contexts_per_pass for number in numbers)
+    largest_pass = contexts_per_pass * form.bytes_per_context
+    if largest_pass <= LARGEST_CHUNK_BYTES:
+        assert filled < contexts_per_pass
+    assert manifest.contexts_per_chunk * form.bytes_per_context <= max(CHUNK_BYTES, min(largest_pass, 1 << 30))
+
+
+def test_chunks_stay_when_the_size_of_a_pass_changes(tmp_path):
+    folder, manifest = written_folder(tmp_path)
+    assert folder.verified(manifest.form, 6, contexts_per_pass=5) == manifest
 
 
 def written_folder(path, n_chunks: int = 3) -> tuple[ChunkFolder, Manifest]:
@@ -154,6 +235,41 @@ def test_a_damaged_manifest_is_none(tmp_path, contents):
     assert folder.manifest() is None
     with pytest.raises(DamagedChunkError):
         folder.read(0)
+
+
+NO_ROOM = (
+    r"^The disk is full: the activations in '{folder}' need {more} more and \d+\.\d kB are free; make room and run "
+    r"again, which goes on behind the {n_made} of 10 chunks that are made\.$"
+)
+
+
+def test_a_full_disk_keeps_the_chunks_before_and_says_what_is_missing(tmp_path):
+    form = ChunkFormat(64, 64, "torch.float32")
+    with small_disk(tmp_path / "disk", 250_000) as disk:
+        folder, n_made = ChunkFolder(UPath(disk / "chunks"), HOOK_POINT), 0
+        manifest = Manifest(HOOK_POINT, form, 4, 40, (None,) * 10)
+        with pytest.raises(FullDiskError, match=r"the file '.*\d\d\.parquet' did not fit"):
+            for n_made in range(10):
+                entry = folder.write(n_made, [make_batch(4, 64, 64, first=4 * n_made)])
+                manifest = folder.note(manifest, n_made, entry)
+        assert 0 < n_made < 9
+        found = folder.verified(form, 40)
+        assert found == manifest
+        assert [entry is not None for entry in found.chunks] == [True] * n_made + [False] * (10 - n_made)
+        assert folder.read(n_made - 1).context_idx.tolist() == list(range(4 * n_made - 4, 4 * n_made))
+        assert len(list(folder.path.iterdir())) == n_made + 1
+        more = f"{(10 - n_made) * 4 * form.bytes_per_context / 1e3:.1f} kB"
+        with pytest.raises(FullDiskError, match=NO_ROOM.format(folder=folder.path, more=more, n_made=n_made)):
+            folder.check_room(found)
+
+
+def test_room_is_checked_before_the_first_chunk(tmp_path):
+    form = ChunkFormat(64, 64, "torch.float32")
+    with small_disk(tmp_path / "disk", 250_000) as disk:
+        folder = ChunkFolder(UPath(disk / "not" / "yet"), HOOK_POINT)
+        folder.check_room(Manifest.empty(HOOK_POINT, form, 10))
+        with pytest.raises(FullDiskError, match=r"need 1\.6 MB more and 2\d\d\.\d kB are free"):
+            folder.check_room(Manifest.empty(HOOK_POINT, form, 100))
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])

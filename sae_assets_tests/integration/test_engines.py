@@ -25,14 +25,15 @@ BYTES_OF_A_CONTEXT = 64 * 32 * 4
 
 @pytest.fixture
 def many_small_parts(monkeypatch):
-    """Chunks of five contexts, and a shard for each."""
-    monkeypatch.setattr("sae_assets.activations.chunks.CHUNK_BYTES", 5 * BYTES_OF_A_CONTEXT)
+    """Chunks of four contexts, and a shard for each."""
+    monkeypatch.setattr("sae_assets.activations.chunks.CHUNK_BYTES", 4 * BYTES_OF_A_CONTEXT)
     monkeypatch.setattr("sae_assets.analysis.summary_work.STATE_BYTES_A_FEATURE", 1)
 
 
 def settings_in(project: TinyProject, root: Path, **engine) -> AnalyzeSAESettings:
     """The project's analysis with its results in a folder of their own."""
-    return project.analyze_settings(output_dir=str(root / "results"), engine=engine)
+    passes = {"model_batch_size": 2}
+    return project.analyze_settings(output_dir=str(root / "results"), engine=engine, activation_factory=passes)
 
 
 def analyze_in(project: TinyProject, root: Path, **engine) -> FeatureSummaries:
@@ -95,12 +96,12 @@ COMMAND = [sys.executable, "script.py"]
 @pytest.mark.parametrize("engine", [{}, PROCESSES], ids=["inline", "processes"])
 def test_kills_at_random_moments_change_no_bit(tmp_path, tiny_project, undisturbed, engine):
     (tmp_path / "settings.json").write_text(settings_in(tiny_project, tmp_path, **engine).model_dump_json())
-    (tmp_path / "script.py").write_text(SCRIPT.format(chunk_bytes=BYTES_OF_A_CONTEXT))
+    (tmp_path / "script.py").write_text(SCRIPT.format(chunk_bytes=2 * BYTES_OF_A_CONTEXT))
     rng = random.Random(len(engine))
-    for n_chunks in sorted(rng.sample(range(1, 70), 4)):
+    for n_chunks in sorted(rng.sample(range(1, 36), 4)):
         with killed(tmp_path):
             wait_until(lambda n=n_chunks: len(list(tmp_path.glob("data/sources/*/chunks/*/*.parquet"))) >= n)
-        assert len(list(tmp_path.glob("data/sources/*/chunks/*/*.parquet"))) < 79
+        assert len(list(tmp_path.glob("data/sources/*/chunks/*/*.parquet"))) < 40
     for seconds in (rng.uniform(2, 6) for _ in range(4)):
         with killed(tmp_path):
             time.sleep(seconds)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from sae_assets.language_model.model import TransformerLensLanguageModel
 from sae_assets.settings import LanguageModelConfig, UserError
@@ -23,6 +23,65 @@ def test_activations_equal_the_hidden_states_of_transformers(model, tiny_model):
     given = model.activations(TOKENS, ["blocks.0.hook_resid_post", "blocks.1.hook_resid_pre"])
     for activations in given.values():
         torch.testing.assert_close(activations, hidden[1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_activations_equal_those_of_the_whole_model_bit_for_bit(tiny_model, dtype):
+    model = TransformerLensLanguageModel(LanguageModelConfig(model_name=str(tiny_model), dtype=dtype))
+    with torch.inference_mode():
+        _, cache = model.bridge.run_with_cache(TOKENS, prepend_bos=False, return_type=None)
+    names = [name for name in model.hook_points if name.startswith("blocks.1.") and name in cache]
+    compared = [name for name in names if cache[name].shape[:2] == TOKENS.shape]
+    assert {"blocks.1.hook_resid_pre", "blocks.1.hook_resid_post", "blocks.1.hook_mlp_out"} <= set(compared)
+    for name in compared:
+        assert torch.equal(model.activations(TOKENS, [name])[name], cache[name].flatten(2)), name
+
+
+def test_activations_of_gpt2_equal_those_of_transformers(model, tmp_path):
+    model.tokenizer.hugging_face.save_pretrained(tmp_path)
+    GPT2LMHeadModel(GPT2Config(vocab_size=400, n_embd=32, n_layer=3, n_head=4)).save_pretrained(tmp_path)
+    with torch.no_grad():
+        hidden = GPT2LMHeadModel.from_pretrained(tmp_path)(TOKENS, output_hidden_states=True).hidden_states
+    gpt2 = TransformerLensLanguageModel(LanguageModelConfig(model_name=str(tmp_path)))
+    hook = "blocks.1.hook_resid_post"
+    torch.testing.assert_close(gpt2.activations(TOKENS, [hook])[hook], hidden[2], rtol=1e-5, atol=1e-6)
+
+
+def test_a_norm_is_wrapped_only_where_one_of_its_hook_points_is_asked_for(model):
+    ran = []
+    norms = [(i, name, getattr(block, name)) for i, block in enumerate(model.bridge.blocks) for name in ("ln1", "ln2")]
+    handles = [norm.register_forward_hook(lambda *_, at=(i, name): ran.append(at)) for i, name, norm in norms]
+    model.activations(TOKENS, ["blocks.1.hook_resid_post", "blocks.0.attn.hook_z"])
+    elsewhere = ran.copy()
+    model.activations(TOKENS, ["blocks.1.ln1.hook_scale", "blocks.0.hook_resid_mid"])
+    for handle in handles:
+        handle.remove()
+    assert elsewhere == []
+    assert ran == [(0, "ln2"), (1, "ln1")]
+
+
+def test_hook_points_of_norms_are_there_again_after_a_pass_that_failed(model):
+    with pytest.raises(IndexError):
+        model.activations(torch.full((1, 1), 10**6), ["blocks.1.hook_resid_post"])
+    _, cache = model.bridge.run_with_cache(TOKENS, prepend_bos=False, return_type=None)
+    assert {"blocks.0.ln1.hook_scale", "blocks.1.ln2.hook_normalized"} <= set(cache)
+
+
+@pytest.mark.parametrize("hook", ["embed.hook_in", "blocks.0.attn.hook_pattern", "rotary_emb.hook_cos"])
+def test_hook_point_without_activations_of_tokens_is_refused(model, hook):
+    with pytest.raises(UserError, match=f"Hook point '{hook}' of the model .* has no activations of tokens"):
+        model.width(hook)
+
+
+@pytest.mark.filterwarnings("ignore:.*gated-off hook")
+def test_hook_point_that_nothing_goes_through_is_refused(model):
+    with pytest.raises(UserError, match="has no activations of tokens"):
+        model.width("blocks.0.attn.hook_result")
+
+
+def test_width_is_that_of_the_activations(model):
+    hooks = ["blocks.1.hook_resid_post", "blocks.0.attn.hook_k", "blocks.0.mlp.hook_post"]
+    assert [model.width(hook) for hook in hooks] == [32, 16, 64]
 
 
 def test_padding_to_the_right_changes_nothing_before_it(model):
