@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -118,8 +119,20 @@ class SourceOnDisk:
         """
         manifest, folder = self.complete(hook_point), self.chunks(hook_point)
         numbers = range(len(manifest.chunks)) if chunks is None else chunks
-        whole = (self._with_tokens(folder, manifest, number) for number in numbers)
+        whole = self._read_ahead(folder, manifest, numbers)
         return whole if batch_size is None else rebatched(whole, batch_size)
+
+    def _read_ahead(self, chunks: ChunkFolder, manifest: Manifest, numbers: range) -> Iterator[ActivationBatch]:
+        """The chunks in their order; the next one is fetched and its checksum taken while one is worked on."""
+        with ThreadPoolExecutor(1, thread_name_prefix="chunk-reader") as reader:
+            ahead = None
+            for number in numbers:
+                following = reader.submit(self._with_tokens, chunks, manifest, number)
+                if ahead is not None:
+                    yield ahead.result()
+                ahead = following
+            if ahead is not None:
+                yield ahead.result()
 
     def _with_tokens(self, chunks: ChunkFolder, manifest: Manifest, number: int) -> ActivationBatch:
         chunk = chunks.read(number)

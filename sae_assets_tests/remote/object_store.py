@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,7 @@ def object_store() -> Iterator[UPath]:
     ) as server:
         try:
             os.environ |= CREDENTIALS | {"AWS_ENDPOINT_URL": _address(server)}
+            s3fs.S3FileSystem.clear_instance_cache()  # an instance keeps the credentials it was made with
             s3fs.S3FileSystem().mkdir(BUCKET)
             yield UPath(f"s3://{BUCKET}")
         finally:
@@ -44,5 +46,7 @@ def _address(server: subprocess.Popen[str]) -> str:
     assert server.stderr is not None
     for line in server.stderr:
         if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            # It tells every request, and would wait for a reader once the pipe is full.
+            threading.Thread(target=server.stderr.read, daemon=True).start()
             return found[0]
     raise RuntimeError("The S3 server ended before it listened.")
