@@ -65,6 +65,11 @@ def _norm_and_direction(
     return norm, vectors / torch.where(norm > 0, norm, 1)[:, None]
 
 
+def block_rows(n_features: int) -> int:
+    """Features whose cosines with all features are held at a time."""
+    return min(n_features, max(1, BLOCK_BYTES // (4 * n_features)))
+
+
 def _nearest(
     directions: Float32[Tensor, "feature d_model"], n_neighbours: int, progress: Progress
 ) -> tuple[Int64[Tensor, "feature neighbour"], Float32[Tensor, "feature neighbour"]]:
@@ -72,7 +77,7 @@ def _nearest(
     n_others = min(n_neighbours, n_features - 1)
     idx = torch.full((n_features, n_neighbours), -1)
     cosines = torch.zeros(n_features, n_neighbours)
-    block_size = min(n_features, max(1, BLOCK_BYTES // (4 * n_features)))
+    block_size = block_rows(n_features)
     buffer = directions.new_empty(block_size, n_features)
     progress(Step("nearest decoders", 0, n_features, "features"))
     for first in range(0, n_features if n_others else 0, block_size):

@@ -19,7 +19,7 @@ from sae_assets.language_model.identity import model_identity
 from sae_assets.language_model.model import TransformerLensLanguageModel
 from sae_assets.settings import DirectLogitAttributeSettings, LanguageModelConfig, UserError
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same settings give other logits than before."""
 
 

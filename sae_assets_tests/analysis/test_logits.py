@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sae_assets.analysis import logits as module
-from sae_assets.analysis.logits import N_BINS, FeatureLogits, attribute_logits
+from sae_assets.analysis.logits import FeatureLogits, attribute_logits
+from sae_assets.analysis.row_statistics import N_BINS
 from sae_assets.engine.progress import Step
 from sae_assets.language_model.model import TransformerLensLanguageModel
 from sae_assets.settings import DirectLogitAttributorConfig, LanguageModelConfig, UserError
