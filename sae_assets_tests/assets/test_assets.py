@@ -1,16 +1,19 @@
 """The assets in one process: what they report, what their checks catch, and how a mistake ends a step."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from sae_assets.analysis.summary_file import read_summaries
 from sae_assets.definitions import defs
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints, FeatureStore
 from sae_assets.run_config import settings_resource
-from sae_assets_tests.project import D_SAE, N_TOKENS, SAE_ID, TinyProject, write_sae, write_text
+from sae_assets_tests.project import D_SAE, N_TOKENS, NAME, SAE_ID, SERIES, TinyProject, write_sae, write_text
+from sae_assets_tests.runners.published import assert_same
 
 ASSETS = [asset for asset in defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
 PARTITION = str(SAE_CHECKPOINTS.name)
@@ -59,9 +62,16 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(tiny_project: TinyProject) -> dg.ExecuteInProcessResult:
+def project(tmp_path_factory: pytest.TempPathFactory, tiny_project: TinyProject) -> Iterator[TinyProject]:
+    """A project in whose data folder nothing is made before this file's tests."""
+    with tiny_project.copy(tmp_path_factory.mktemp("assets") / "project").served() as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def whole(project: TinyProject) -> dg.ExecuteInProcessResult:
     """A whole run."""
-    return materialize(tiny_project)
+    return materialize(project)
 
 
 def test_all_assets_materialize_and_all_checks_pass(whole):
@@ -108,11 +118,21 @@ def test_metadata_says_what_a_person_wants_to_know(whole):
     assert "set OPENAI_API_KEY" in explanations["how to explain"]
 
 
-def test_a_second_run_reuses_everything(whole, tiny_project):
-    again = materialize(tiny_project)
+def test_a_second_run_reuses_everything(whole, project):
+    again = materialize(project)
     assert again.success
     for asset in ("tokenized_contexts", "activation_chunks", "feature_summaries", "direct_logit_attributions"):
         assert metadata(again, asset)["reused"] is True
+
+
+def test_the_settings_choose_the_engine_and_the_result_stays(whole, project, fresh_project):
+    engine = {"type": "processes", "devices": ["cpu"], "n_workers": 2}
+    result = materialize(fresh_project, *UP_TO_SUMMARIES, config={"engine": engine})
+    assert result.success
+    inline, processes = (
+        read_summaries(one.data.checkpoint(SERIES, NAME).summaries) for one in (project, fresh_project)
+    )
+    assert_same(inline.summaries, processes.summaries)
 
 
 def test_run_config_wins_over_the_files(fresh_project):
