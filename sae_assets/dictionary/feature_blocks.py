@@ -19,9 +19,11 @@ from sae_assets.dictionary.active_features import ActiveFeatures
 LANES = 64
 """How far the members of a group lie apart: the maxima of as many groups are taken by vectors."""
 ABOVE, LARGEST = 16, 32
-"""Members of a group where values above a threshold are looked for, and where the k largest are."""
+"""Members of a group where values above a threshold are looked for, and at most where the k largest are."""
+GROUPS_A_VALUE = 16
+"""Groups for each of the k largest, below which their maxima say too little: groups are made smaller then."""
 WIDTH = LARGEST * LANES
-"""Columns that make up whole groups of either size."""
+"""Columns that make up whole groups of any size, which are powers of two."""
 BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
 """Integers of the width of each precision."""
 LAST_FEATURE = (1 << 32) - 1
@@ -59,7 +61,7 @@ def largest_of_blocks(blocks: Iterable[FeatureBlock], k: int) -> ActiveFeatures:
     """
     best, dtype = None, torch.float32
     for block in blocks:
-        groups, dtype = _Groups.of(block, LARGEST), block.hidden.dtype
+        groups, dtype = _Groups.of(block, _members_for(block, k)), block.hidden.dtype
         keys = _side_by_side(groups.above(_floor(groups, best, k)), len(block.hidden))
         keys = keys if best is None else torch.cat([best, keys], 1)
         best = keys.topk(min(k, keys.shape[1])).values
@@ -67,6 +69,13 @@ def largest_of_blocks(blocks: Iterable[FeatureBlock], k: int) -> ActiveFeatures:
     token, place = best.nonzero(as_tuple=True)
     key = best[token, place]
     return ActiveFeatures(token, LAST_FEATURE - (key & LAST_FEATURE), (key >> 32).to(BITS[dtype]).view(dtype))
+
+
+def _members_for(block: FeatureBlock, k: int) -> int:
+    members = LARGEST
+    while members > 4 and block.hidden.shape[1] // members < GROUPS_A_VALUE * k:
+        members //= 2
+    return members
 
 
 class _Groups(NamedTuple):
