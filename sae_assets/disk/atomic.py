@@ -18,8 +18,6 @@ from upath import UPath
 from sae_assets.disk.local import is_local, local_path
 from sae_assets.disk.room import FullDiskError, free_bytes, in_units, is_full
 
-__all__ = ["atomic_write", "begin_sync", "discard_leftovers", "is_local", "write_json"]
-
 
 @contextmanager
 def atomic_write(path: UPath | Path) -> Iterator[Path]:
