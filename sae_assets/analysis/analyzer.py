@@ -84,19 +84,20 @@ class FeatureAnalyzer:
             running.add(batch)
             if running.is_complete:
                 break
-        return summaries_of([running.accumulator])
+        return summaries_of(running.accumulator)
 
 
-def summaries_of(parts: Iterable[FeatureAccumulator | None]) -> FeatureSummaries:
-    """The summaries over the contexts of all parts, which take over their memory.
+def merged(one: FeatureAccumulator | None, other: FeatureAccumulator | None) -> FeatureAccumulator | None:
+    """The state over the contexts of both, None where no batch came; it takes over the memory of one of them."""
+    return one.merge(other) if one is not None and other is not None else one or other
+
+
+def summaries_of(whole: FeatureAccumulator | None) -> FeatureSummaries:
+    """The summaries of a state, which share its memory.
 
     Raises:
-        UserError: no part has a token.
+        UserError: it has no token.
     """
-    whole: FeatureAccumulator | None = None
-    for part in parts:
-        if part is not None:
-            whole = part if whole is None else whole.merge(part)
     if whole is None or whole.n_tokens == 0:
         raise UserError("There is no token to analyse: the activations are empty or every token is ignored.")
     return whole.summaries()

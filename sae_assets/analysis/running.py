@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 
@@ -13,18 +13,13 @@ from sae_assets.analysis.sampling import SamplingPlan
 from sae_assets.settings.analyzer import FeatureAnalyzerConfig
 
 
-class Advance(Protocol):
-    """Is told how many more tokens are analysed."""
-
-    def __call__(self, n_tokens: int, /) -> None:
-        """Called after every few thousand tokens."""
-        ...
-
-
 class RunningAnalysis:
     """Takes batches of whole contexts until `total_analyzing_tokens` are analysed; each context comes once."""
 
-    def __init__(self, cfg: FeatureAnalyzerConfig, sae: Encoder, amp_dtype: torch.dtype, advance: Advance):
+    def __init__(
+        self, cfg: FeatureAnalyzerConfig, sae: Encoder, amp_dtype: torch.dtype, advance: Callable[[int], None]
+    ):
+        """Nothing is analysed yet; `advance` is told how many more tokens are, after every few thousand."""
         self.cfg, self.sae, self.amp_dtype, self.advance = cfg, sae, amp_dtype, advance
         self.n_left = cfg.total_analyzing_tokens
         self.accumulator: FeatureAccumulator | None = None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from sae_assets.analysis.analyzer import summaries_of
+from sae_assets.analysis.accumulator import FeatureAccumulator
+from sae_assets.analysis.analyzer import merged, summaries_of
 from sae_assets.analysis.geometry import dictionary_geometry
 from sae_assets.analysis.summaries import FeatureSummaries
 from sae_assets.analysis.summary_file import (
@@ -68,8 +69,11 @@ def _summarised(runs: Sequence[AnalysisRun], progress: Progress) -> list[Feature
     is_cut = any(run.settings.analyzer.total_analyzing_tokens < source.report().n_tokens for run in runs)
     tasks = shards(manifest, analyses, is_one=is_cut or first.settings.engine.type == "inline")
     work = SummaryWork(source, first.hook_point, tuple(analyses), first.device)
-    parts = [part.result for part in first.engine.map(work, tasks, "features", "tokens", progress)]
-    return [summaries_of(of_run) for of_run in zip(*parts, strict=True)]
+    wholes: list[FeatureAccumulator | None] = [None] * len(runs)
+    for _, parts in first.engine.map(work, tasks, "features", "tokens", progress):
+        # As they come: the states of all shards at once would not fit.
+        wholes = [merged(whole, part) for whole, part in zip(wholes, parts, strict=True)]
+    return [summaries_of(whole) for whole in wholes]
 
 
 def _analysis(run: AnalysisRun) -> Analysis:
