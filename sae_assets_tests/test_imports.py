@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import sae_assets
 
 HEAVY = {"torch", "transformers", "transformer_lens", "dagster", "pymongo", "datasets", "openai", "matplotlib"}
@@ -20,6 +22,26 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_importing_the_settings_loads_nothing_heavy():
     assert loaded_after("from sae_assets import AnalyzeSAESettings") == set()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(
+            f"store.{name}"
+            for name in ("annotations", "columns", "explanations", "features", "lists", "lookup", "reading")
+        ),
+        *(
+            "interpretation.records",
+            "interpretation.windows",
+            "runners.feature_examples",
+            "cli.feature_view",
+            "cli.tables",
+        ),
+    ],
+)
+def test_what_reads_the_store_loads_only_its_client(module):
+    assert loaded_after(f"import sae_assets.{module}") <= {"pymongo"}
 
 
 def test_the_command_line_starts_without_anything_heavy():

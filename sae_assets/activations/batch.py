@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from sae_assets.activations.contexts import Context
+from sae_assets.activations.context import Context
 from sae_assets.settings.errors import UserError
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int32
 from upath import UPath
 
-from sae_assets.activations.contexts import Context
+from sae_assets.activations.context import Context
 from sae_assets.disk.atomic import atomic_write
 from sae_assets.engine.progress import Progress, Step, silent
 from sae_assets.settings.errors import UserError

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int32
 
+from sae_assets.activations.context import Context
 from sae_assets.activations.documents import Document, documents_of
 from sae_assets.language_model.tokenizer import TextTokenizer, TokenizedText
 from sae_assets.settings.activation import ActivationFactoryConfig, ActivationFactoryDatasetSource
@@ -19,28 +19,6 @@ from sae_assets.settings.errors import UserError, unknown
 DEFAULT_CONTEXT_SIZE = 128
 DOCUMENTS_AT_A_TIME = 16
 """Documents that are tokenized together."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """A window of tokens with the text it stands for."""
-
-    context_idx: int
-    """Its number, from 0."""
-    dataset: str
-    """Name of the source of its first document."""
-    document_idx: int
-    """Place of its first document in that dataset."""
-    text: str
-    """The characters that its tokens stand for."""
-    tokens: Int32[np.ndarray, "position"]
-    """Token ids."""
-    starts: Int32[np.ndarray, "position"]
-    """First character of each token in `text`."""
-    stops: Int32[np.ndarray, "position"]
-    """Character after the last of each token; equal to `starts` for a token that was put in (BOS, padding)."""
-    mask: Bool[np.ndarray, "position"]
-    """Whether the token counts: neither padding nor ignored."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from itertools import chain, islice
 import torch
 
 from sae_assets.activations.batch import ActivationBatch, ContextBatch
-from sae_assets.activations.contexts import Context
+from sae_assets.activations.context import Context
 from sae_assets.language_model.model import TransformerLensLanguageModel
 from sae_assets.settings.errors import UserError
 

@@ -7,9 +7,11 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from sae_assets.analysis.bin_table import BinTable
+from sae_assets.analysis.coactive_features import coactive_features
 from sae_assets.analysis.exact_sums import ExactSums
 from sae_assets.analysis.magnitude import HISTOGRAM
 from sae_assets.analysis.occurrences import ActiveValues, Occurrences, concatenate
+from sae_assets.analysis.reference_tokens import ReferenceTokens
 from sae_assets.analysis.sampling import CandidatePool, SamplingPlan
 from sae_assets.analysis.silence import ReferenceContexts
 from sae_assets.analysis.summaries import FeatureSummaries
@@ -23,7 +25,7 @@ class FeatureAccumulator:
     """Statistics and candidate samples of every feature over the contexts seen so far.
 
     Every part of the state is a set or an exact sum, so neither the order of contexts nor how they come in batches
-    changes the result. Memory is bounded by features × samples.
+    changes the result. Memory is bounded by features × samples and the reference tokens.
     """
 
     def __init__(self, plan: SamplingPlan, n_features: int, context_size: int, device: torch.device | str = "cpu"):
@@ -42,6 +44,7 @@ class FeatureAccumulator:
         self.newcomers: list[Occurrences] = []
         self.n_newcomers = 0
         self.reference = ReferenceContexts.none(n_features, plan.seed, device)
+        self.reference_tokens = ReferenceTokens(plan.seed)
 
     def add(self, active: ActiveValues, context_idx: Int64[Tensor, "context"], n_tokens: int) -> None:
         """Adds whole contexts, each with at least one analysed token, and all of their active values.
@@ -57,6 +60,7 @@ class FeatureAccumulator:
         self.max_acts = torch.maximum(self.max_acts, peaks.amax(0))
         if self.plan.silent is not None:
             self._add_reference(is_active, context_idx)
+        self.reference_tokens.add(active, context_idx)
         hopeful = self.pool.may_be_kept(peaks, is_active, context_idx)
         self._gather(Occurrences.of(active.take(hopeful[active.context, active.feature]), context_idx))
 
@@ -70,6 +74,7 @@ class FeatureAccumulator:
         self.histogram.absorb(other.histogram)
         self.sums.absorb(other.sums)
         self.reference = self.reference.merge(other.reference.to(self.device))
+        self.reference_tokens.merge(other.reference_tokens)
         self._gather(other._candidates().to(self.device))
         return self
 
@@ -93,6 +98,7 @@ class FeatureAccumulator:
         if self.plan.silent is not None:
             name, subsample = self.plan.silent
             samples[name] = samples_of_silence(subsample, self.reference, self.context_size)
+        coactive = coactive_features(self.reference_tokens.tokens(), self.n_features)
         return FeatureSummaries(
             n_analyzed_tokens=self.n_tokens,
             n_analyzed_contexts=self.n_contexts,
@@ -102,6 +108,8 @@ class FeatureAccumulator:
             mean_acts=mean.cpu(),
             variance_acts=variance.cpu(),
             histogram=self.histogram.by_feature.cpu(),
+            coactive_idx=coactive.idx,
+            coactive_cosine=coactive.cosine,
             samples=samples,
         )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Float64, Int64
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FIRST_OCTAVE = -24
 """Values below 2**-24 (6e-8) are counted in the first bin."""
@@ -36,6 +38,8 @@ class MagnitudeBins:
 
     def of(self, values: Float32[Tensor, "value"]) -> Int64[Tensor, "value"]:
         """The bin of each value above 0: exponent and leading bits of the mantissa, read off the IEEE 754 format."""
+        import torch  # here, as the edges are read where torch is not loaded
+
         leading_bits = values.contiguous().view(torch.int32) >> (23 - self.log2_bins_per_octave)
         first = (127 + FIRST_OCTAVE) << self.log2_bins_per_octave
         return (leading_bits - first).clamp_(0, self.n_bins - 1).long()

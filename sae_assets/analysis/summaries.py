@@ -31,6 +31,11 @@ class FeatureSummaries:
     """Population variance of the values above 0; 0 for a dead feature."""
     histogram: Int64[Tensor, "feature bin"]
     """Values above 0 by size, 8 bins an octave; the edges are `magnitude.HISTOGRAM.edges`."""
+    coactive_idx: Int64[Tensor, "feature neighbour"]
+    """The features most active on the same of some reference tokens, ties to the smaller index; -1 where there are
+    fewer, as for features too rare to be active on these. See `coactive_features` and `ReferenceTokens`."""
+    coactive_cosine: Float32[Tensor, "feature neighbour"]
+    """Cosines of the two activities as 0s and 1s, descending; 0 where there is none."""
     samples: dict[str, FeatureSamples]
     """Sample contexts by the name of their subsample."""
 

@@ -10,6 +10,7 @@
 | histogram | list of int64 | values above 0 by size; the edges are `magnitude.HISTOGRAM.edges` |
 | decoder_norm, encoder_norm, cosine | float | of its two directions; see `DictionaryGeometry` |
 | neighbours | list of (index, cosine) | the nearest decoders |
+| coactive | list of (index, cosine) | the features most active on the same tokens; see `coactive_features` |
 | samples_<name> | list of (context_idx, peak, start, stop, positions, values) | a subsample; see `FeatureSamples` |
 """
 
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from upath import UPath
 
@@ -83,6 +85,7 @@ def write_summaries(
         "n_analyzed_tokens": summaries.n_analyzed_tokens,
         "n_analyzed_contexts": summaries.n_analyzed_contexts,
         "n_neighbours": geometry.neighbour_idx.shape[1],
+        "n_coactive": summaries.coactive_idx.shape[1],
         "subsamples": {name: samples.n_samples for name, samples in summaries.samples.items()},
     }
     write_table(path, _tables(summaries, geometry), METADATA_KEY, metadata)
@@ -120,16 +123,16 @@ def _tables(summaries: FeatureSummaries, geometry: DictionaryGeometry) -> Iterat
     for rows in blocks_of(summaries.d_sae):
         columns: dict[str, Any] = {name: values[rows] for name, values in scalars.items()}
         columns["histogram"] = matrix_column(summaries.histogram[rows].numpy())
-        columns["neighbours"] = _neighbour_lists(geometry, rows)
+        columns["neighbours"] = _neighbour_lists(geometry.neighbour_idx[rows], geometry.neighbour_cosine[rows])
+        columns["coactive"] = _neighbour_lists(summaries.coactive_idx[rows], summaries.coactive_cosine[rows])
         for name, samples in summaries.samples.items():
             columns[SAMPLES + name] = _sample_lists(samples.of_features(rows.start, rows.stop))
         yield pa.table(columns)
 
 
-def _neighbour_lists(geometry: DictionaryGeometry, rows: slice) -> pa.Array:
-    idx, cosine = geometry.neighbour_idx[rows].numpy(), geometry.neighbour_cosine[rows].numpy()
-    exists = idx != -1
-    return struct_lists(exists, {"index": idx[exists], "cosine": cosine[exists]})
+def _neighbour_lists(idx: Int64[Tensor, "feature neighbour"], cosine: Float32[Tensor, "feature neighbour"]) -> pa.Array:
+    exists = (idx != -1).numpy()
+    return struct_lists(exists, {"index": idx.numpy()[exists], "cosine": cosine.numpy()[exists]})
 
 
 def _sample_lists(samples: FeatureSamples) -> pa.Array:
@@ -145,6 +148,7 @@ def _sample_lists(samples: FeatureSamples) -> pa.Array:
 
 def _summaries(table: ResultTable) -> FeatureSummaries:
     columns, metadata = table
+    coactive = StructLists.of(columns["coactive"], metadata["n_coactive"])
     return FeatureSummaries(
         n_analyzed_tokens=metadata["n_analyzed_tokens"],
         n_analyzed_contexts=metadata["n_analyzed_contexts"],
@@ -154,6 +158,8 @@ def _summaries(table: ResultTable) -> FeatureSummaries:
         mean_acts=_tensor(columns["mean"]),
         variance_acts=_tensor(columns["variance"]),
         histogram=_tensor(matrix(columns["histogram"], HISTOGRAM.n_bins)),
+        coactive_idx=_tensor(coactive.placed("index", -1)),
+        coactive_cosine=_tensor(coactive.placed("cosine", 0)),
         samples={name: _samples(columns[SAMPLES + name], n) for name, n in metadata["subsamples"].items()},
     )
 

@@ -12,8 +12,8 @@ from sae_assets.resources import Checkpoints, FeatureStore
 from sae_assets.run_config import RunSettings
 from sae_assets.runners.interpret import InterpretationReport, explain_features
 from sae_assets.settings import AutoInterpSettings
-from sae_assets.store.documents import ExplanationDocument
-from sae_assets.store.explanations import explanations_of
+from sae_assets.store.explanations import explanations_of, mean_scores
+from sae_assets.store.kept_documents import ExplanationDocument
 
 SCORES = dg.AssetCheckSpec(
     "scores_above_floor",
@@ -61,16 +61,6 @@ def feature_explanations(
             )
         ],
     )
-
-
-def mean_scores(explanations: list[ExplanationDocument]) -> dict[str, float]:
-    """The mean value of each scorer over the explanations that it could score."""
-    values: dict[str, list[float]] = {}
-    for explanation in explanations:
-        for score in explanation.scores:
-            if score["value"] is not None:
-                values.setdefault(score["scorer"], []).append(score["value"])
-    return {scorer: sum(found) / len(found) for scorer, found in values.items()}
 
 
 def _metadata(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich.text import Text
 
 from sae_assets.interpretation.records import ExampleWindow
+from sae_assets.runners.visible_text import controls, escaped
 
 STYLES = {"weak": "black on #fde68a", "medium": "black on #fb923c", "strong": "bold white on #dc2626"}
 """Background by strength, of a contrast that can be read on light and on dark terminals."""
 LINE_BREAK, TAB = "⏎", "⇥"
-BIDI_CONTROLS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def strength(activation: float, max_activation: float) -> str | None:
@@ -38,11 +36,7 @@ def coloured(window: ExampleWindow, max_activation: float) -> Text:
 def visible(text: str) -> str:
     """The text with line breaks and tabs as signs, and what would control the terminal or its direction as escapes."""
     text = text.replace("\r\n", LINE_BREAK).replace("\n", LINE_BREAK).replace("\t", TAB)
-    return "".join(repr(char)[1:-1] if _controls(char) else char for char in text)
-
-
-def _controls(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs") or unicodedata.bidirectional(char) in BIDI_CONTROLS
+    return "".join(escaped(char) if controls(char) else char for char in text)
 
 
 def legend() -> Text:

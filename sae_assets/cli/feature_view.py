@@ -45,9 +45,11 @@ def feature_json(found: FoundAnalysis, feature: StoredFeature, n_samples: int) -
         "series": found.sae.series,
         "analysis": found.analysis.name,
         "index": feature.index,
-        "explanation": explanation and explanation.model_dump(mode="json", exclude={"sae", "analysis", "index"}),
-        "statistics": statistics.model_dump(exclude={"analysis", "index", "histogram", "neighbours"}),
+        "explanation": explanation
+        and explanation.model_dump(mode="json", exclude={"sae", "analysis", "index", "written_ms"}),
+        "statistics": statistics.model_dump(exclude={"analysis", "index", "histogram", "neighbours", "coactive"}),
         "neighbours": [neighbour.model_dump() for neighbour in feature.neighbours],
+        "coactive": [neighbour.model_dump() for neighbour in feature.coactive],
         "logits": logits
         and {
             "variant": logits.variant,

@@ -24,7 +24,7 @@ from sae_assets.engine.progress import Progress, silent
 from sae_assets.engine.work import Engine
 from sae_assets.settings import ActivationFactoryActivationsSource, AnalyzeSAESettings, UserError, unknown
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the same settings give other summaries than before."""
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from sae_assets.disk.atomic import atomic_write
-from sae_assets.store.documents import ExplanationDocument
+from sae_assets.store.kept_documents import ExplanationDocument
 
 SCORE = pa.struct([("scorer", pa.string()), ("value", pa.float64()), ("n", pa.int64()), ("n_unparsable", pa.int64())])
 SCHEMA = pa.schema(

@@ -15,8 +15,13 @@ from sae_assets.runners.explanation_file import write_explanations
 from sae_assets.runners.feature_examples import examples_of
 from sae_assets.settings import AutoInterpSettings
 from sae_assets.store.connection import Store, connect
-from sae_assets.store.documents import ExplanationDocument
-from sae_assets.store.explanations import explained_features, explanations_of, save_explanations
+from sae_assets.store.explanations import (
+    explained_features,
+    explanations_of,
+    record_mean_scores,
+    save_explanations,
+)
+from sae_assets.store.kept_documents import ExplanationVersionDocument
 from sae_assets.store.lookup import find_analysis
 from sae_assets.store.reading import read_features
 
@@ -85,6 +90,7 @@ def explain_features(
                 continue
             save_explanations(store, [_document(outcome, sae.id, analysis.name)])
             n_explained += 1
+    record_mean_scores(store, sae.id, analysis.name)
     write_explanations(
         data.checkpoint(sae.series, sae.name, analysis.name).explanations,
         explanations_of(store, sae.id, analysis.name),
@@ -92,8 +98,8 @@ def explain_features(
     return InterpretationReport(n_explained, n_kept, tuple(failures))
 
 
-def _document(explanation: FeatureExplanation, sae: str, analysis: str) -> ExplanationDocument:
-    return ExplanationDocument(
+def _document(explanation: FeatureExplanation, sae: str, analysis: str) -> ExplanationVersionDocument:
+    return ExplanationVersionDocument(
         sae=sae,
         analysis=analysis,
         index=explanation.index,

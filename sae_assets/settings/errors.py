@@ -14,6 +14,14 @@ class UserError(Exception):
         return _as_it_was, (type(self), self.args), self.__dict__
 
 
+class NotFoundError(UserError):
+    """The user named something that does not exist."""
+
+
+class UnreachableError(UserError):
+    """A server that is needed does not answer."""
+
+
 def _as_it_was(kind: type[UserError], args: tuple[object, ...]) -> UserError:
     error = kind.__new__(kind, *args)
     error.args = args
@@ -27,9 +35,9 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def unknown(kind: str, name: str, known: Iterable[str], *, where: str = "") -> UserError:
+def unknown(kind: str, name: str, known: Iterable[str], *, where: str = "") -> NotFoundError:
     """The error for a name that does not exist: `unknown feature set 'tpo' in x.toml; the nearest is 'top'`."""
     closest = nearest(name, known)
     place = f" in {where}" if where else ""
     advice = f"the nearest is {closest!r}" if closest is not None else "none is known"
-    return UserError(f"Unknown {kind} {name!r}{place}; {advice}.")
+    return NotFoundError(f"Unknown {kind} {name!r}{place}; {advice}.")

@@ -14,6 +14,8 @@ BYTES = 5 << 20
 DOCUMENTS = 500
 MOST_BYTES = 24 << 20
 """A batch of fewer documents is sent once it is this large."""
+DUPLICATE_KEY = 11000
+"""Code of: a unique index has such a document already."""
 
 
 def batches(documents: Iterable[dict[str, Any]]) -> Iterator[list[RawBSONDocument]]:

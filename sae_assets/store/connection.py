@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from pymongo import ASCENDING, MongoClient
 from pymongo.collection import Collection
@@ -15,6 +15,7 @@ from pymongo.database import Database
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
+    DuplicateKeyError,
     InvalidName,
     InvalidURI,
     NetworkTimeout,
@@ -22,8 +23,9 @@ from pymongo.errors import (
 )
 
 from sae_assets.disk.layout import DataFolder
-from sae_assets.settings.errors import UserError
+from sae_assets.settings.errors import UnreachableError, UserError
 from sae_assets.settings.mongo import MongoDBConfig
+from sae_assets.store.queries import Where
 from sae_assets.store.server import RunningServer, running_server
 
 WAIT_S = 5
@@ -35,16 +37,39 @@ HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?")
 NOT_PRIMARY = {10107, 13435, 10058, 11600, 11602, 189}
 REFUSED = {13, 18, 8000}
 """Codes of: not allowed, a wrong user name or password, the same at a hosted service."""
-UNIQUE = {
-    "analyses": ("sae", "name"),
-    "features": ("analysis", "index"),
-    "samples": ("analysis", "index"),
-    "contexts": ("source", "context_idx"),
-    "logits": ("table", "index"),
-    "explanations": ("sae", "analysis", "index"),
-    "bookmarks": ("sae", "index"),
-}
-"""The indexes, all of them unique, ascending and whole, as the bundled server needs them."""
+
+
+class Index(NamedTuple):
+    """An index; always ascending and whole, as the bundled server needs them."""
+
+    collection: str
+    """Collection that it is on."""
+    fields: tuple[str, ...]
+    """Its fields."""
+    is_unique: bool = True
+    """Whether no two documents may agree in all of them."""
+
+
+INDEXES = (
+    Index("analyses", ("sae", "name")),
+    Index("features", ("analysis", "index")),
+    Index("samples", ("analysis", "index")),
+    Index("feature_columns", ("analysis", "first")),
+    Index("contexts", ("source", "context_idx")),
+    Index("logits", ("table", "index")),
+    Index("logit_columns", ("table", "first")),
+    Index("explanations", ("sae", "analysis", "index")),
+    # The bundled server reads all documents to change one by a condition that no index ends with.
+    Index("explanations", ("sae", "analysis", "index", "is_by_hand"), is_unique=False),
+    Index("explanations", ("sae", "analysis", "written_ms"), is_unique=False),
+    Index("explanation_versions", ("sae", "analysis", "index"), is_unique=False),
+    Index("annotations", ("sae", "index")),
+    Index("list_items", ("list", "sae", "index")),
+    Index("list_items", ("sae", "index"), is_unique=False),
+    Index("comparison_columns", ("comparison", "start")),
+    Index("comparison_columns", ("pair",), is_unique=False),
+)
+"""All indexes beside those on `_id`."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,6 +91,13 @@ class Store:
     def __getitem__(self, collection: str) -> Collection[dict[str, Any]]:
         """The collection of this name."""
         return self.database[collection]
+
+    def upsert(self, collection: str, same: Where, update: dict[str, Any]) -> None:
+        """Changes the document that these conditions mean, or makes it; a unique index is on their fields."""
+        try:
+            self[collection].update_one(same.filter, update, upsert=True)
+        except DuplicateKeyError:  # another one made it at the same time
+            self[collection].update_one(same.filter, update, upsert=True)
 
     @contextmanager
     def readable_errors(self) -> Iterator[None]:
@@ -172,8 +204,9 @@ def _open(uri: str, name: str) -> tuple[MongoClient[dict[str, Any]], Database[di
 
 
 def _ensure_indexes(database: Database[dict[str, Any]]) -> None:
-    for collection, fields in UNIQUE.items():
-        database[collection].create_index([(field, ASCENDING) for field in fields], unique=True)
+    for index in INDEXES:
+        keys = [(field, ASCENDING) for field in index.fields]
+        database[index.collection].create_index(keys, unique=index.is_unique)
 
 
 @contextmanager
@@ -182,11 +215,11 @@ def _readable_errors(address: str, *, is_bundled: bool) -> Iterator[None]:
         yield
     except ConnectionFailure as error:
         if is_bundled:
-            raise UserError(
+            raise UnreachableError(
                 f"The bundled MongoDB at {address} does not answer any more; run the command again, which starts it."
             ) from error
         waited = ANSWER_S if isinstance(error, NetworkTimeout) else WAIT_S
-        raise UserError(
+        raise UnreachableError(
             f"MongoDB at {address} did not answer within {waited} s; check `mongo_uri` (or MONGO_URI) or leave it out "
             "to use the bundled server."
         ) from None

@@ -122,57 +122,9 @@ class AnalysisDocument(Document):
     """Mean number of active features a token."""
     logits_variant: str | None = None
     """How logits were attributed: "norm" or "raw"."""
+    mean_scores: dict[str, float] = {}
+    """Mean score of the explanations by scorer, as it was after the last run that explained."""
     published_at: datetime | None = None
     """When the features came to count."""
     logits_published_at: datetime | None = None
     """When the logits came to count."""
-
-
-class ExplanationDocument(Document):
-    """`explanations`: a feature in words. Kept by names, so that it outlives the analysis it was made from."""
-
-    sae: str
-    """The SAE."""
-    analysis: str
-    """Name of the analysis."""
-    index: int
-    """Which feature."""
-    text: str
-    """The explanation."""
-    consistency: int | None = None
-    """How well the examples agree, 1 to 5."""
-    complexity: int | None = None
-    """How abstract the feature is, 1 to 5."""
-    scores: list[dict[str, Any]] = []
-    """How well the explanation did, one for each scorer."""
-    explainer: str | None = None
-    """Form of the prompt."""
-    model: str | None = None
-    """The model that explained."""
-    prompt_hash: str | None = None
-    """Version of the prompt."""
-    prompt: str | None = None
-    """The whole prompt."""
-    answer: str | None = None
-    """What the model answered."""
-    usage: dict[str, Any] = {}
-    """Requests and tokens that it took."""
-    seconds: float | None = None
-    """Time that it took."""
-    is_by_hand: bool = False
-    """A person wrote it; no model's explanation replaces it."""
-    created_at: datetime = Field(default_factory=now)
-    """When it was made."""
-
-
-class BookmarkDocument(Document):
-    """`bookmarks`: a feature that a person marked."""
-
-    sae: str
-    """The SAE."""
-    index: int
-    """Which feature."""
-    note: str = ""
-    """Why."""
-    created_at: datetime = Field(default_factory=now)
-    """When."""

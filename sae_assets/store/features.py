@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
-from sae_assets.activations.contexts import Context
+from sae_assets.activations.context import Context
 from sae_assets.analysis.magnitude import HISTOGRAM
-from sae_assets.store.documents import ExplanationDocument
-from sae_assets.store.packing import PackedSample, unpacked_histogram
+from sae_assets.store.kept_documents import ExplanationDocument
 from sae_assets.store.set_documents import FeatureDocument, LogitsDocument, NeighbourDocument, TokenLogitDocument
+from sae_assets.store.unpacking import PackedSample, unpacked_histogram
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,5 +95,10 @@ class StoredFeature:
 
     @property
     def neighbours(self) -> list[NeighbourDocument]:
-        """The nearest other features, nearest first."""
+        """The nearest other features by the cosine of their decoders, nearest first."""
         return self.statistics.neighbours
+
+    @property
+    def coactive(self) -> list[NeighbourDocument]:
+        """The features most often active on the same tokens, most first."""
+        return self.statistics.coactive

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,7 +25,7 @@ class FoundAnalysis:
 
 @dataclass(frozen=True)
 class CheckpointRow:
-    """A checkpoint in a list; the numbers are those of "default", or else of the analysis published last."""
+    """A checkpoint in a list, with the numbers of one of its analyses."""
 
     name: str
     """Its name."""
@@ -32,6 +33,8 @@ class CheckpointRow:
     """Its series."""
     analyses: tuple[str, ...]
     """Names of its published analyses."""
+    analysis: str | None
+    """The one that is shown: "default", or else the one published last; None where nothing is published."""
     model_name: str | None
     """Language model."""
     hook_point: str | None
@@ -48,6 +51,8 @@ class CheckpointRow:
     """Tokens analysed."""
     n_explained: int
     """Features with an explanation."""
+    mean_scores: dict[str, float]
+    """Mean score of the explanations by scorer, as it was after the last run that explained."""
     has_logits: bool
     """Whether logits are attributed."""
     published_at: datetime | None
@@ -72,21 +77,33 @@ def find_analysis(store: Store, name: str, series: str | None = None, analysis: 
     Raises:
         UserError: there is no such SAE or analysis (the nearest is named), or several series have one of this name.
     """
-    if series is None and "/" in name:
-        series, name = name.split("/", 1)
-    ids = [sae["_id"] for sae in store["saes"].find(where().filter, {"_id": 1})]
-    if series is not None:
-        matches = [sae_id for sae_id in ids if sae_id == f"{series}/{name}"]
-        known, asked = ids, f"{series}/{name}"
-    else:
-        matches = sorted(sae_id for sae_id in ids if sae_id.split("/", 1)[1] == name)
-        known, asked = [sae_id.split("/", 1)[1] for sae_id in ids], name
-    if not matches:
-        raise unknown("SAE", asked, known)
-    if len(matches) > 1:
-        places = " and ".join(repr(sae_id.split("/", 1)[0]) for sae_id in matches)
-        raise UserError(f"The SAE {name!r} is in the series {places}; give --series.")
-    return _published(store, matches[0], analysis)
+    asked = name if series is None else f"{series}/{name}"
+    sae = find_sae(store, asked if "/" in asked else _only_one_named(store, asked))
+    found = store["analyses"].find_one(where(_id=f"{sae.id}/{analysis}").filter)
+    if found is None or found["features_id"] is None:
+        published = [one.name for one in published_analyses(store, sae.id)]
+        raise unknown("analysis", analysis, published, where=f"SAE {sae.id!r}")
+    return FoundAnalysis(sae, AnalysisDocument.of(found))
+
+
+@readable
+def find_sae(store: Store, sae_id: str) -> SAEDocument:
+    """The SAE `series/name`, whatever was published about it.
+
+    Raises:
+        UserError: there is none; the nearest is named.
+    """
+    stored = store["saes"].find_one(where(_id=sae_id).filter)
+    if stored is None:
+        raise unknown("SAE", sae_id, _sae_ids(store))
+    return SAEDocument.of(stored)
+
+
+@readable
+def published_analyses(store: Store, sae_id: str) -> list[AnalysisDocument]:
+    """The published analyses of an SAE, the one that is shown first: "default", or else the one published last."""
+    found = map(AnalysisDocument.of, store["analyses"].find(where(sae=sae_id).filter))
+    return _shown_first(analysis for analysis in found if analysis.features_id is not None)
 
 
 @readable
@@ -103,23 +120,34 @@ def stored_config(store: Store, collection: str, name: str) -> dict[str, Any] | 
     return None if stored is None else ConfigDocument.of(stored).config
 
 
-def _published(store: Store, sae_id: str, name: str) -> FoundAnalysis:
-    found = [AnalysisDocument.of(stored) for stored in store["analyses"].find(where(sae=sae_id).filter)]
-    published = {analysis.name: analysis for analysis in found if analysis.features_id is not None}
-    sae = store["saes"].find_one(where(_id=sae_id).filter)
-    if name not in published or sae is None:
-        raise unknown("analysis", name, published, where=f"SAE {sae_id!r}")
-    return FoundAnalysis(SAEDocument.of(sae), published[name])
+def _only_one_named(store: Store, name: str) -> str:
+    """Id of the only SAE of this name."""
+    ids = _sae_ids(store)
+    matches = sorted(sae_id for sae_id in ids if sae_id.split("/", 1)[1] == name)
+    if not matches:
+        raise unknown("SAE", name, [sae_id.split("/", 1)[1] for sae_id in ids])
+    if len(matches) > 1:
+        places = " and ".join(repr(sae_id.split("/", 1)[0]) for sae_id in matches)
+        raise UserError(f"The SAE {name!r} is in the series {places}; give --series.")
+    return matches[0]
+
+
+def _sae_ids(store: Store) -> list[str]:
+    return [sae["_id"] for sae in store["saes"].find(where().filter, {"_id": 1})]
+
+
+def _shown_first(published: Iterable[AnalysisDocument]) -> list[AnalysisDocument]:
+    return sorted(published, key=lambda one: (one.name == "default", one.published_at), reverse=True)
 
 
 def _row(store: Store, sae: SAEDocument, published: list[AnalysisDocument]) -> CheckpointRow:
-    by_time = sorted(published, key=lambda one: (one.name == "default", one.published_at))
-    shown = by_time[-1] if by_time else None
+    shown = next(iter(_shown_first(published)), None)
     explained = where(sae=sae.id, analysis=shown.name if shown else "default").filter
     return CheckpointRow(
         name=sae.name,
         series=sae.series,
         analyses=tuple(sorted(analysis.name for analysis in published)),
+        analysis=shown.name if shown else None,
         model_name=sae.model_name,
         hook_point=sae.hook_point,
         d_model=sae.d_model,
@@ -128,6 +156,7 @@ def _row(store: Store, sae: SAEDocument, published: list[AnalysisDocument]) -> C
         l0=shown.l0 if shown else None,
         n_analyzed_tokens=shown.n_analyzed_tokens if shown else None,
         n_explained=store["explanations"].count_documents(explained),
+        mean_scores=shown.mean_scores if shown else {},
         has_logits=shown is not None and shown.logits_id is not None,
         published_at=shown.published_at if shown else None,
     )

@@ -1,37 +1,26 @@
-"""Between the arrays of an analysis and the bytes of its documents."""
+"""From the arrays of an analysis to the bytes of its documents; `unpacking` and `columns` go the other way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
-from sae_assets.activations.contexts import Context
+from sae_assets.analysis.logits import FeatureLogits
 from sae_assets.analysis.samples import NO_CONTEXT, FeatureSamples
-from sae_assets.store.set_documents import ContextDocument, SubsampleDocument
+from sae_assets.analysis.summaries import FeatureSummaries
+from sae_assets.store.set_documents import (
+    FEATURES_OF_A_BLOCK,
+    FeatureColumnsDocument,
+    LogitColumnsDocument,
+    SubsampleDocument,
+)
+from sae_assets.store.unpacking import HISTOGRAM_BIN
 
-HISTOGRAM_BIN = np.dtype([("bin", "<u2"), ("count", "<i8")])
-
-
-@dataclass(frozen=True, eq=False)
-class PackedSample:
-    """One sample context of a feature, without the context."""
-
-    context_idx: int
-    """Which context of the source."""
-    peak: float
-    """Largest activation in the context."""
-    start: int
-    """First position of the window that is kept."""
-    stop: int
-    """Position after the window's last."""
-    positions: Int32[np.ndarray, "active"]
-    """Positions in the context of the active tokens, ascending."""
-    values: Float32[np.ndarray, "active"]
-    """Activation at each of these."""
+TOP_TOKENS = 10
+"""Most promoted tokens of a feature that its columns keep; more would be searched and shown in no list."""
 
 
 def packed_subsamples(name: str, samples: FeatureSamples) -> Iterator[SubsampleDocument]:
@@ -58,26 +47,6 @@ def packed_subsamples(name: str, samples: FeatureSamples) -> Iterator[SubsampleD
         )
 
 
-def unpacked_samples(packed: SubsampleDocument) -> list[PackedSample]:
-    """The samples of one feature."""
-    values = np.frombuffer(packed.values, "<f4")
-    width = 4 if len(packed.positions) == len(packed.values) else 2
-    positions = np.frombuffer(packed.positions, f"<u{width}").astype(np.int32)
-    ends = np.frombuffer(packed.n_active, "<i4").cumsum()[:-1]
-    columns = (
-        np.frombuffer(packed.context_idx, "<i8").tolist(),
-        np.frombuffer(packed.peak, "<f4").tolist(),
-        np.frombuffer(packed.start, "<i4").tolist(),
-        np.frombuffer(packed.stop, "<i4").tolist(),
-    )
-    if not columns[0]:
-        return []
-    return [
-        PackedSample(*sample)
-        for sample in zip(*columns, np.split(positions, ends), np.split(values, ends), strict=True)
-    ]
-
-
 def packed_histogram(counts: Int64[Tensor, "bin"]) -> bytes:
     """The bins of a histogram that are not empty."""
     values = counts.numpy()
@@ -87,38 +56,43 @@ def packed_histogram(counts: Int64[Tensor, "bin"]) -> bytes:
     return packed.tobytes()
 
 
-def unpacked_histogram(packed: bytes, n_bins: int) -> Int64[np.ndarray, "bin"]:
-    """All bins of the histogram."""
-    counts = np.zeros(n_bins, np.int64)
-    filled = np.frombuffer(packed, HISTOGRAM_BIN)
-    counts[filled["bin"]] = filled["count"]
-    return counts
+def packed_feature_columns(set_id: str, summaries: FeatureSummaries) -> Iterator[FeatureColumnsDocument]:
+    """The statistics that lists are made of, in blocks of features."""
+    for rows in _blocks(summaries.d_sae):
+        yield FeatureColumnsDocument(
+            analysis=set_id,
+            first=rows.start,
+            n_features=rows.stop - rows.start,
+            act_times=_packed(summaries.act_times[rows], "<i8"),
+            act_contexts=_packed(summaries.act_contexts[rows], "<i8"),
+            max_act=_packed(summaries.max_feature_acts[rows], "<f4"),
+            mean_act=_packed(summaries.mean_acts[rows], "<f8"),
+        )
 
 
-def packed_context(source: str, context: Context) -> ContextDocument:
-    """A context as it is stored."""
-    return ContextDocument(
-        source=source,
-        context_idx=context.context_idx,
-        dataset=context.dataset,
-        document_idx=context.document_idx,
-        text=context.text,
-        tokens=context.tokens.astype("<i4", copy=False).tobytes(),
-        starts=context.starts.astype("<i4", copy=False).tobytes(),
-        stops=context.stops.astype("<i4", copy=False).tobytes(),
-        mask=context.mask.astype("u1", copy=False).tobytes(),
-    )
+def packed_logit_columns(
+    set_id: str, logits: FeatureLogits, token_text: Callable[[int], str]
+) -> Iterator[LogitColumnsDocument]:
+    """The most promoted tokens, in blocks of features."""
+    for rows in _blocks(len(logits.mean)):
+        top = logits.top_tokens[rows, :TOP_TOKENS]
+        named = top.unique()
+        yield LogitColumnsDocument(
+            table=set_id,
+            first=rows.start,
+            n_features=rows.stop - rows.start,
+            k=top.shape[1],
+            top_tokens=_packed(top, "<i4"),
+            maximum=_packed(logits.maximum[rows], "<f4"),
+            token_ids=_packed(named, "<i4"),
+            texts=[token_text(token) for token in named.tolist()],
+        )
 
 
-def unpacked_context(packed: ContextDocument) -> Context:
-    """The context as it was."""
-    return Context(
-        packed.context_idx,
-        packed.dataset,
-        packed.document_idx,
-        packed.text,
-        np.frombuffer(packed.tokens, "<i4"),
-        np.frombuffer(packed.starts, "<i4"),
-        np.frombuffer(packed.stops, "<i4"),
-        np.frombuffer(packed.mask, "u1").astype(bool),
-    )
+def _blocks(n_features: int) -> Iterator[slice]:
+    for first in range(0, n_features, FEATURES_OF_A_BLOCK):
+        yield slice(first, min(first + FEATURES_OF_A_BLOCK, n_features))
+
+
+def _packed(column: Tensor, dtype: str) -> bytes:
+    return column.numpy().astype(dtype, copy=False).tobytes()

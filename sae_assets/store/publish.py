@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sae_assets.activations.contexts import Context
+from sae_assets.activations.context import Context
 from sae_assets.analysis.geometry import DictionaryGeometry
 from sae_assets.analysis.logits import FeatureLogits
 from sae_assets.analysis.summaries import FeatureSummaries
@@ -19,9 +19,14 @@ from sae_assets.settings.errors import UserError
 from sae_assets.store.bulk import insert_in_bulk
 from sae_assets.store.connection import Store, readable
 from sae_assets.store.contexts import save_contexts
-from sae_assets.store.documents import AnalysisDocument, SAEDocument, now
+from sae_assets.store.documents import AnalysisDocument, Document, SAEDocument, now
 from sae_assets.store.lookup import find_analysis
-from sae_assets.store.packing import packed_histogram, packed_subsamples
+from sae_assets.store.packing import (
+    packed_feature_columns,
+    packed_histogram,
+    packed_logit_columns,
+    packed_subsamples,
+)
 from sae_assets.store.queries import where
 from sae_assets.store.set_documents import (
     FeatureDocument,
@@ -136,7 +141,9 @@ def publish_logits(
     found = find_analysis(store, sae_id, analysis=analysis).analysis
     n_features = len(logits.mean)
     with new_set(store, found, "logits") as set_id:
-        _write_in_bulk(store, "logits", _logits(set_id, logits, cache(token_text)), n_features, progress)
+        text = cache(token_text)
+        _write_columns(store, "logit_columns", packed_logit_columns(set_id, logits, text))
+        _write_in_bulk(store, "logits", _logits(set_id, logits, text), n_features, progress)
 
         def published(before: AnalysisDocument) -> AnalysisDocument:
             if before.d_sae != n_features:
@@ -160,9 +167,15 @@ def _write_features(
     store: Store, set_id: str, summaries: FeatureSummaries, geometry: DictionaryGeometry, progress: Progress
 ) -> None:
     total = summaries.d_sae
+    _write_columns(store, "feature_columns", packed_feature_columns(set_id, summaries))
     features = (one.to_mongo() for one in _features(set_id, summaries, geometry))
     _write_in_bulk(store, "features", features, total, silent)
     _write_in_bulk(store, "samples", _samples(_features(set_id, summaries, geometry), summaries), total, progress)
+
+
+def _write_columns(store: Store, collection: str, blocks: Iterable[Document]) -> None:
+    for block in blocks:
+        store[collection].insert_one(block.to_mongo())
 
 
 def _write_in_bulk(
@@ -193,14 +206,15 @@ def _features(set_id: str, summaries: FeatureSummaries, geometry: DictionaryGeom
             index=index,
             n_analyzed_tokens=summaries.n_analyzed_tokens,
             histogram=packed_histogram(summaries.histogram[index]),
-            neighbours=_neighbours(geometry, index),
+            neighbours=_neighbours(geometry.neighbour_idx[index], geometry.neighbour_cosine[index]),
+            coactive=_neighbours(summaries.coactive_idx[index], summaries.coactive_cosine[index]),
             **values,
         )
 
 
-def _neighbours(geometry: DictionaryGeometry, index: int) -> list[NeighbourDocument]:
-    found = zip(geometry.neighbour_idx[index].tolist(), geometry.neighbour_cosine[index].tolist(), strict=True)
-    return [NeighbourDocument(index=neighbour, cosine=cosine) for neighbour, cosine in found if neighbour >= 0]
+def _neighbours(idx: Tensor, cosine: Tensor) -> list[NeighbourDocument]:
+    found = zip(idx.tolist(), cosine.tolist(), strict=True)
+    return [NeighbourDocument(index=neighbour, cosine=value) for neighbour, value in found if neighbour >= 0]
 
 
 def _samples(features: Iterator[FeatureDocument], summaries: FeatureSummaries) -> Iterator[dict[str, Any]]:

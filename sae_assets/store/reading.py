@@ -8,12 +8,13 @@ from itertools import islice
 from sae_assets.settings.errors import UserError
 from sae_assets.store.connection import Store, readable
 from sae_assets.store.contexts import contexts_by_idx
-from sae_assets.store.documents import AnalysisDocument, ExplanationDocument
+from sae_assets.store.documents import AnalysisDocument
 from sae_assets.store.features import StoredFeature, StoredLogits, StoredSample
+from sae_assets.store.kept_documents import ExplanationDocument
 from sae_assets.store.lookup import find_analysis
-from sae_assets.store.packing import unpacked_samples
 from sae_assets.store.queries import where
 from sae_assets.store.set_documents import LogitsDocument, SamplesDocument
+from sae_assets.store.unpacking import unpacked_samples
 
 FEATURES_AT_A_TIME = 64
 """Features whose documents are fetched together; about 1 MB of samples and a few MB of contexts."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from sae_assets.store.documents import Document
 
 
 class NeighbourDocument(Document):
-    """A feature whose decoder is near."""
+    """A feature that is near."""
 
     index: int
     """Which feature."""
     cosine: float
-    """Cosine of the two decoders."""
+    """Cosine of the two decoders, or of what the two are active on; see `FeatureSummaries.coactive_cosine`."""
 
 
 class FeatureDocument(Document):
@@ -44,7 +46,32 @@ class FeatureDocument(Document):
     cosine: float
     """Cosine of its encoder and its decoder."""
     neighbours: list[NeighbourDocument]
-    """The nearest other features, nearest first."""
+    """The nearest other features by the cosine of their decoders, nearest first."""
+    coactive: list[NeighbourDocument] = Field(default=[])
+    """The features most often active on the same tokens, most first."""
+
+
+FEATURES_OF_A_BLOCK = 1 << 16
+"""Features whose columns lie in one document; a few MB, where MongoDB takes 16."""
+
+
+class FeatureColumnsDocument(Document):
+    """`feature_columns`: a few statistics of a block of features as arrays, little-endian: what lists are made of."""
+
+    analysis: str
+    """The set, the same as in `features`."""
+    first: int
+    """The block's first feature."""
+    n_features: int
+    """How many features it has; the last block has fewer than the others."""
+    act_times: bytes
+    """int64, for each feature: tokens on which it is above 0."""
+    act_contexts: bytes
+    """int64, for each feature: contexts on which it is above 0 at some token."""
+    max_act: bytes
+    """float32, for each feature: largest activation."""
+    mean_act: bytes
+    """float64, for each feature: mean of the values above 0."""
 
 
 class SubsampleDocument(Document):
@@ -138,3 +165,24 @@ class LogitsDocument(Document):
     """Largest logit."""
     histogram: bytes
     """int64: logits of all tokens in equal bins from `minimum` to `maximum`."""
+
+
+class LogitColumnsDocument(Document):
+    """`logit_columns`: the most promoted tokens of a block of features as arrays, little-endian."""
+
+    table: str
+    """The set, the same as in `logits`."""
+    first: int
+    """The block's first feature."""
+    n_features: int
+    """How many features it has; the last block has fewer than the others."""
+    k: int
+    """Tokens of each feature, most promoted first."""
+    top_tokens: bytes
+    """int32, for each feature its `k` token ids."""
+    maximum: bytes
+    """float32, for each feature: its largest logit."""
+    token_ids: bytes
+    """int32: the tokens that are named in this block, each once."""
+    texts: list[str]
+    """The text of each of these."""

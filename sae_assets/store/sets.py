@@ -6,6 +6,7 @@ whatever is killed, the next run knows what to delete.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,13 @@ from sae_assets.settings.errors import UserError
 from sae_assets.store.connection import Store
 from sae_assets.store.documents import AnalysisDocument, PendingSet, SetKind, now
 from sae_assets.store.queries import Where, where
+from sae_assets.store.set_documents import FEATURES_OF_A_BLOCK
 
-COLLECTIONS: dict[SetKind, tuple[str, ...]] = {"features": ("features", "samples"), "logits": ("logits",)}
-"""Where the documents of a set lie."""
+COLLECTIONS: dict[SetKind, dict[str, int]] = {
+    "features": {"features": 1, "samples": 1, "feature_columns": FEATURES_OF_A_BLOCK},
+    "logits": {"logits": 1, "logit_columns": FEATURES_OF_A_BLOCK},
+}
+"""Where the documents of a set lie, and how many features one document there holds."""
 Change = Callable[[AnalysisDocument | None], AnalysisDocument]
 
 
@@ -103,7 +108,10 @@ def _writing(analysis: AnalysisDocument | None, set_id: str) -> PendingSet | Non
 
 def _is_complete(store: Store, mine: PendingSet, n_features: int) -> bool:
     documents = documents_of_set(mine.kind, mine.id).filter
-    return all(store[name].count_documents(documents) == n_features for name in COLLECTIONS[mine.kind])
+    return all(
+        store[name].count_documents(documents) == math.ceil(n_features / n_each)
+        for name, n_each in COLLECTIONS[mine.kind].items()
+    )
 
 
 def _retired(before: AnalysisDocument, after: AnalysisDocument) -> Iterator[PendingSet]:

@@ -1,11 +1,14 @@
 """The definitions of DESIGN 6 written down as plainly as can be, over dense arrays that fit in memory."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
 
 import numpy as np
 import torch
 
 from sae_assets.activations import ActivationBatch
+from sae_assets.analysis import reference_tokens
 from sae_assets.analysis.hashing import context_hash
 from sae_assets.analysis.magnitude import PEAKS
 from sae_assets.analysis.silence import N_REFERENCE
@@ -78,3 +81,34 @@ def silent_contexts(data: Dense, feature: int, n: int, seed: int) -> list[int]:
     hashes = context_hash(torch.from_numpy(context_idx), seed).numpy()
     reference = sorted(zip(hashes.tolist(), context_idx.tolist(), peaks.tolist(), strict=True))[:N_REFERENCE]
     return [c for _, c, p in reference if p == 0][:n]
+
+
+def coactive_neighbours(is_active: np.ndarray, feature: int, n: int) -> list[tuple[int, float]]:
+    """The nearest by n_fg / sqrt(n_f n_g) of what is active on tokens (rows), with exact fractions."""
+    counts = is_active.astype(int).T @ is_active.astype(int)
+    squared = {
+        other: Fraction(int(counts[feature, other]) ** 2, int(counts[feature, feature] * counts[other, other]))
+        for other in range(is_active.shape[1])
+        if other != feature and counts[feature, other] >= 2
+    }
+    nearest = sorted(squared, key=lambda other: (-squared[other], other))[:n]
+    return [(other, float(np.float32(sqrt(squared[other])))) for other in nearest]
+
+
+def reference_rows(data: Dense, seed: int) -> list[int]:
+    """The contexts of smallest hash, up to the first with which there are `MOST_PAIRS`."""
+    hashes = context_hash(torch.from_numpy(data.context_idx), seed).tolist()
+    n_active = (data.counted > 0).sum(2)
+    n_active[n_active > reference_tokens.MOST_ON_TOKEN] = 0
+    n_pairs = (n_active * np.maximum(n_active, reference_tokens.FEWEST_PAIRS)).sum(1)
+    rows = []
+    for _, _, row in sorted(zip(hashes, data.context_idx.tolist(), range(len(hashes)), strict=True)):
+        if n_pairs[rows].sum() < reference_tokens.MOST_PAIRS:
+            rows.append(row)
+    return rows
+
+
+def reference_activity(data: Dense, seed: int) -> np.ndarray:
+    """What is active on each reference token."""
+    is_active = (data.counted[reference_rows(data, seed)] > 0).reshape(-1, data.acts.shape[2])
+    return is_active[is_active.sum(1) <= reference_tokens.MOST_ON_TOKEN]

@@ -19,7 +19,9 @@ from sae_assets.settings import FeatureAnalyzerConfig, SubsampleConfig, UserErro
 from sae_assets_tests.analysis.brute_force import (
     TableSAE,
     band_contexts,
+    coactive_neighbours,
     dense,
+    reference_activity,
     silent_contexts,
     top_contexts,
 )
@@ -49,6 +51,8 @@ def part(batch: ActivationBatch, rows) -> ActivationBatch:
 
 def assert_same(one: FeatureSummaries, other: FeatureSummaries) -> None:
     for name in ("act_times", "act_contexts", "max_feature_acts", "mean_acts", "variance_acts", "histogram"):
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+    for name in ("coactive_idx", "coactive_cosine"):
         assert torch.equal(getattr(one, name), getattr(other, name)), name
     assert one.n_analyzed_tokens == other.n_analyzed_tokens
     for name in one.samples:
@@ -105,6 +109,23 @@ def test_samples_equal_brute_force(case):
             assert band == band_contexts(data, feature, lower, upper, 2, CFG.seed)
         silent = [int(c) for c in samples["non_activating"].context_idx[feature] if c >= 0]
         assert silent == silent_contexts(data, feature, 4, CFG.seed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases, most_pairs=st.sampled_from([1, 200, 5000, 1 << 28]), most_on_token=st.integers(1, 12))
+def test_coactive_features_equal_brute_force(case, most_pairs, most_on_token):
+    n_contexts, n_positions, d_model, d_sae, seed = case
+    batch, sae = make_batch(n_contexts, n_positions, d_model, seed), TableSAE(d_model, d_sae, seed)
+    if not batch.mask.any():
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sae_assets.analysis.reference_tokens.MOST_PAIRS", most_pairs)
+        patch.setattr("sae_assets.analysis.reference_tokens.MOST_ON_TOKEN", most_on_token)
+        result = FeatureAnalyzer(CFG).analyze_batches([batch], sae=sae)
+        is_active = reference_activity(dense(batch, sae), CFG.seed)
+    for feature in range(d_sae):
+        found = zip(result.coactive_idx[feature].tolist(), result.coactive_cosine[feature].tolist(), strict=True)
+        assert [one for one in found if one != (-1, 0)] == coactive_neighbours(is_active, feature, 10)
 
 
 @settings(max_examples=30, deadline=None)

@@ -46,6 +46,7 @@ def random_samples(n_features: int, n_samples: int, generator: torch.Generator) 
 
 def random_summaries(n_features: int, subsamples: dict[str, int], seed: int) -> FeatureSummaries:
     generator = torch.Generator().manual_seed(seed)
+    is_coactive = torch.arange(5) < torch.randint(0, 6, (n_features, 1), generator=generator)
     return FeatureSummaries(
         n_analyzed_tokens=2**40 + seed,
         n_analyzed_contexts=2**33 + seed,
@@ -55,6 +56,8 @@ def random_summaries(n_features: int, subsamples: dict[str, int], seed: int) -> 
         mean_acts=torch.rand(n_features, generator=generator, dtype=torch.float64),
         variance_acts=torch.rand(n_features, generator=generator, dtype=torch.float64),
         histogram=torch.randint(0, 2**40, (n_features, HISTOGRAM.n_bins), generator=generator),
+        coactive_idx=torch.where(is_coactive, torch.randint(0, 2**31, is_coactive.shape, generator=generator), -1),
+        coactive_cosine=torch.rand(is_coactive.shape, generator=generator) * is_coactive,
         samples={name: random_samples(n_features, n, generator) for name, n in subsamples.items()},
     )
 
@@ -141,6 +144,10 @@ def test_a_row_is_a_feature_with_only_the_samples_that_exist(written):
     samples = summaries.samples["top"]
     for feature, row in enumerate(rows):
         assert [n["index"] for n in row["neighbours"]] == geometry.neighbour_idx[feature].tolist()
+        coactive = zip(
+            summaries.coactive_idx[feature].tolist(), summaries.coactive_cosine[feature].tolist(), strict=True
+        )
+        assert row["coactive"] == [{"index": i, "cosine": cosine} for i, cosine in coactive if i >= 0]
         existing = [i for i in samples.context_idx[feature].tolist() if i != NO_CONTEXT]
         assert [sample["context_idx"] for sample in row["samples_top"]] == existing
         for number, sample in enumerate(row["samples_top"]):

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from upath import UPath
 
 from sae_assets.analysis.summary_file import read_summaries
-from sae_assets.store.documents import ExplanationDocument
 from sae_assets.store.explanations import explanations_of
+from sae_assets.store.kept_documents import ExplanationDocument
 from sae_assets.store.lookup import find_analysis
 from sae_assets.store.reading import read_features
 from sae_assets.store.server import running_server

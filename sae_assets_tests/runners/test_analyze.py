@@ -17,9 +17,8 @@ from sae_assets import (
 )
 from sae_assets.activations.context_file import read_contexts
 from sae_assets.analysis.summary_file import read_summaries
-from sae_assets.store.bookmarks import add_bookmark, bookmarks
-from sae_assets.store.documents import ExplanationDocument
-from sae_assets.store.explanations import explanations_of, save_explanations
+from sae_assets.store.explanations import explanations_of, write_by_hand
+from sae_assets.store.lists import add_to_list, items_of
 from sae_assets.store.lookup import checkpoints, find_analysis
 from sae_assets.store.server import server_status
 from sae_assets_tests.project import D_SAE, DEAD, HOOK_POINT, N_TOKENS, SAE_ID, TOP_K, TinyProject, write_sae
@@ -173,12 +172,11 @@ def test_damaged_file_is_made_again(tmp_path, tiny_project, summaries, name, dam
 
 def test_bookmarks_and_explanations_by_hand_survive_a_run(fresh_project):
     analyze(fresh_project)
-    by_hand = ExplanationDocument(sae=SAE_ID, analysis="default", index=5, text="about foxes", is_by_hand=True)
     with fresh_project.store() as store:
-        add_bookmark(store, SAE_ID, 5, "look again")
-        save_explanations(store, [by_hand])
+        add_to_list(store, "bookmarks", SAE_ID, 5, "look again")
+        by_hand = write_by_hand(store, SAE_ID, "default", 5, "about foxes")
         analyze(fresh_project, analyzer={"seed": 1})
-        assert [(one.index, one.note) for one in bookmarks(store, SAE_ID)] == [(5, "look again")]
+        assert [(one.index, one.note) for one in items_of(store, "bookmarks")] == [(5, "look again")]
         assert explanations_of(store, SAE_ID, "default") == [by_hand]
 
 

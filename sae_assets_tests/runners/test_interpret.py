@@ -11,8 +11,8 @@ from sae_assets import UserError, auto_interp
 from sae_assets.engine.progress import silent
 from sae_assets.runners.analyze import analyze_sae
 from sae_assets.runners.interpret import InterpretationReport
-from sae_assets.store.documents import ExplanationDocument
-from sae_assets.store.explanations import explanations_of, save_explanations
+from sae_assets.store.explanations import explanation_history, explanations_of, mean_scores, write_by_hand
+from sae_assets.store.kept_documents import ExplanationDocument, ExplanationVersionDocument
 from sae_assets.store.lookup import checkpoints
 from sae_assets_tests.interpretation.llm_server import LLMServer, content
 from sae_assets_tests.project import D_SAE, DEAD, SAE_ID, TinyProject
@@ -42,17 +42,22 @@ def stored(project: TinyProject) -> list[ExplanationDocument]:
 
 
 def by_hand(project: TinyProject, index: int) -> None:
-    one = ExplanationDocument(sae=SAE_ID, analysis="default", index=index, text="about foxes", is_by_hand=True)
     with project.store() as store:
-        save_explanations(store, [one])
+        write_by_hand(store, SAE_ID, "default", index, "about foxes")
+
+
+def how_it_came(project: TinyProject, index: int) -> list[ExplanationVersionDocument]:
+    with project.store() as store:
+        return explanation_history(store, SAE_ID, "default", index)
 
 
 def test_every_alive_feature_is_explained_and_stored_with_its_story(analysed, llm):
     report = explain(analysed, llm, None)
     assert report == InterpretationReport(len(ALIVE), 0, ())
     assert report.sentence == "63 features explained."
-    explanations = stored(analysed)
-    assert [one.index for one in explanations] == ALIVE
+    assert [one.index for one in stored(analysed)] == ALIVE
+    explanations = [version for index in ALIVE for version in how_it_came(analysed, index)]
+    assert [one.current for one in explanations] == stored(analysed)
     prompts = {request.prompt for request in llm.requests}
     for one in explanations:
         assert one.text.startswith("the word")
@@ -66,7 +71,9 @@ def test_every_alive_feature_is_explained_and_stored_with_its_story(analysed, ll
         assert one.seconds and not one.is_by_hand
     assert sum(one.usage["requests"] for one in explanations) == len(llm.requests)
     with analysed.store() as store:
-        assert checkpoints(store)[0].n_explained == len(ALIVE)
+        row = checkpoints(store)[0]
+    assert row.n_explained == len(ALIVE)
+    assert row.mean_scores == mean_scores(explanations) and row.mean_scores.keys() == {"detection", "fuzzing"}
 
 
 def test_second_run_asks_nothing(analysed, llm):
@@ -101,6 +108,7 @@ def test_overwriting_asks_again_but_keeps_what_a_person_wrote(analysed, llm):
     assert after.keys() == before.keys()
     assert after[4] == before[4] and after[4].text == "about foxes"
     assert after[1].created_at > before[1].created_at
+    assert [one.current for one in how_it_came(analysed, 1)] == [after[1], before[1]]
 
 
 def test_failed_features_are_listed_and_tried_again(analysed, llm):

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sae_assets.activations import ActivationBatch
-from sae_assets.activations.contexts import Context
+from sae_assets.activations.context import Context
 from sae_assets.analysis.analyzer import FeatureAnalyzer
 from sae_assets.analysis.geometry import DictionaryGeometry, dictionary_geometry
 from sae_assets.analysis.logits import FeatureLogits, attribute_logits

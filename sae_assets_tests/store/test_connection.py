@@ -6,8 +6,8 @@ from upath import UPath
 
 from sae_assets.disk.layout import DataFolder
 from sae_assets.settings import MongoDBConfig, UserError
-from sae_assets.store.bookmarks import add_bookmark, bookmarks
-from sae_assets.store.connection import UNIQUE, connect
+from sae_assets.store.connection import INDEXES, connect
+from sae_assets.store.lists import add_to_list, items_of
 from sae_assets.store.server import running_server, server_status, stop_server
 
 READABLE = (
@@ -47,11 +47,11 @@ def test_host_and_port_are_enough_and_the_user_is_no_part_of_the_address(folder)
     with running_server(folder) as server:
         data = DataFolder(UPath(folder.parent))
         with connect(MongoDBConfig(mongo_uri=server.status.host), data) as plain:
-            add_bookmark(plain, "demo/l10", 3)
+            add_to_list(plain, "bookmarks", "demo/l10", 3)
         # The server asks for no password, so a user may be given only where it is not used.
         with connect(MongoDBConfig(mongo_uri=f"mongodb://{server.status.host}/?appName=secret"), data) as full:
             assert full.address == server.status.host
-            assert [one.index for one in bookmarks(full, "demo/l10")] == [3]
+            assert [one.index for one in items_of(full, "bookmarks")] == [3]
 
 
 def test_connection_keeps_the_bundled_server_and_closing_lets_it_go(folder, monkeypatch):
@@ -64,10 +64,14 @@ def test_connection_keeps_the_bundled_server_and_closing_lets_it_go(folder, monk
         assert store.server is not None
 
 
-def test_indexes_are_unique_ascending_and_whole(store):
-    for collection, fields in UNIQUE.items():
+def test_indexes_are_ascending_and_whole(store):
+    for collection in {index.collection for index in INDEXES}:
         indexes = [one for name, one in store[collection].index_information().items() if name != "_id_"]
-        assert [(one["key"], one["unique"]) for one in indexes] == [([(field, 1) for field in fields], True)]
+        assert sorted((one["key"], one.get("unique", False)) for one in indexes) == sorted(
+            ([(field, 1) for field in index.fields], index.is_unique)
+            for index in INDEXES
+            if index.collection == collection
+        )
         assert all("partialFilterExpression" not in one for one in indexes)
 
 
@@ -75,7 +79,7 @@ def test_server_that_goes_away_later_is_a_readable_mistake(folder):
     with connect(MongoDBConfig(mongo_uri=None), DataFolder(UPath(folder.parent))) as store:
         stop_server(folder)
         with pytest.raises(UserError, match="does not answer any more; run the command again"):
-            bookmarks(store, "demo/l10")
+            items_of(store, "bookmarks")
 
 
 @pytest.mark.parametrize(("code", "words"), [(18, "refuses the user"), (13, "refuses the user"), (10107, "no writes")])

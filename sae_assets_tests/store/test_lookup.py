@@ -5,9 +5,16 @@ import dataclasses
 import pytest
 
 from sae_assets.settings import UserError
-from sae_assets.store.documents import ExplanationDocument
-from sae_assets.store.explanations import save_explanations
-from sae_assets.store.lookup import checkpoints, find_analysis, save_config, stored_config
+from sae_assets.store.explanations import record_mean_scores, save_explanations
+from sae_assets.store.kept_documents import ExplanationVersionDocument
+from sae_assets.store.lookup import (
+    checkpoints,
+    find_analysis,
+    find_sae,
+    published_analyses,
+    save_config,
+    stored_config,
+)
 from sae_assets_tests.store.results import attribute, made_up, publish, sae_document
 
 
@@ -56,16 +63,24 @@ def test_checkpoints_are_listed_with_their_numbers(store):
     save_explanations(
         store,
         [
-            ExplanationDocument(sae="demo/l10", analysis=analysis, index=index, text="x")
+            ExplanationVersionDocument(
+                sae="demo/l10",
+                analysis=analysis,
+                index=index,
+                text="x",
+                scores=[{"scorer": "detection", "value": index / 4}, {"scorer": "fuzzing", "value": None}],
+            )
             for analysis, index in (("default", 1), ("default", 2), ("long", 1))
         ],
     )
+    record_mean_scores(store, "demo/l10", "default")
     first, second = checkpoints(store)
     published_at = find_analysis(store, "l10").analysis.published_at
     assert dataclasses.asdict(first) == {
         "name": "l10",
         "series": "demo",
         "analyses": ("default", "long"),
+        "analysis": "default",
         "model_name": "tiny",
         "hook_point": "blocks.0.hook_resid_post",
         "d_model": 6,
@@ -74,10 +89,37 @@ def test_checkpoints_are_listed_with_their_numbers(store):
         "l0": made_up().summaries.l0,
         "n_analyzed_tokens": 960,
         "n_explained": 2,
+        "mean_scores": {"detection": 0.375},
         "has_logits": True,
         "published_at": published_at,
     }
     assert (second.name, second.n_explained, second.has_logits) == ("l11", 0, False)
+
+
+def test_analysis_that_is_shown_is_default_or_else_the_last(store):
+    publish(store, made_up(), analysis="b")
+    publish(store, made_up(), analysis="a")
+    assert checkpoints(store)[0].analysis == "a"
+    assert [one.name for one in published_analyses(store, "demo/l10")] == ["a", "b"]
+    publish(store, made_up(), analysis="default")
+    publish(store, made_up(), analysis="b")
+    assert checkpoints(store)[0].analysis == "default"
+    assert [one.name for one in published_analyses(store, "demo/l10")] == ["default", "b", "a"]
+    assert published_analyses(store, "demo/l11") == []
+
+
+def test_sae_is_found_by_its_id_whatever_is_published(store):
+    publish(store, made_up())
+    assert find_sae(store, "demo/l10").d_sae == 30
+    with pytest.raises(UserError, match="Unknown SAE 'demo/l11'; the nearest is 'demo/l10'"):
+        find_sae(store, "demo/l11")
+
+
+def test_full_name_takes_two_lookups(store, sent):
+    publish(store, made_up())
+    sent.names.clear()
+    find_analysis(store, "l10", "demo")
+    assert sent.names == ["find", "find"]
 
 
 def test_settings_are_kept_by_name(store):

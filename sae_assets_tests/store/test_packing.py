@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sae_assets.analysis.samples import FeatureSamples
-from sae_assets.store.packing import packed_histogram, packed_subsamples, unpacked_histogram, unpacked_samples
+from sae_assets.store.packing import packed_histogram, packed_subsamples
+from sae_assets.store.unpacking import unpacked_histogram, unpacked_samples
 
 
 @st.composite

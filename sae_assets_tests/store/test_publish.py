@@ -11,10 +11,10 @@ import pytest
 
 from sae_assets.engine.progress import Step
 from sae_assets.settings import UserError
-from sae_assets.store.bookmarks import add_bookmark, bookmarks
 from sae_assets.store.connection import Store, connect
-from sae_assets.store.documents import AnalysisDocument, ExplanationDocument
-from sae_assets.store.explanations import explanations_of, save_explanations
+from sae_assets.store.documents import AnalysisDocument
+from sae_assets.store.explanations import explanations_of, write_by_hand
+from sae_assets.store.lists import add_to_list, items_of
 from sae_assets.store.lookup import find_analysis
 from sae_assets.store.publish import AnalysisRecord, publish_analysis, publish_logits
 from sae_assets.store.queries import where
@@ -29,7 +29,10 @@ from sae_assets_tests.store.results import (
     token_text,
 )
 
-COLLECTIONS = ("saes", "analyses", "features", "samples", "contexts", "logits", "explanations", "bookmarks")
+COLLECTIONS = (
+    *("saes", "analyses", "features", "samples", "feature_columns", "contexts", "logits", "logit_columns"),
+    *("explanations", "explanation_versions", "list_items"),
+)
 
 
 def counts(store: Store) -> dict[str, int]:
@@ -60,21 +63,20 @@ def stop_midway(error: BaseException):
 def test_running_again_leaves_no_duplicate_and_keeps_what_people_wrote(store):
     publish(store, made_up())
     attribute(store, made_up())
-    save_explanations(
-        store, [ExplanationDocument(sae="demo/l10", analysis="default", index=3, text="学习", is_by_hand=True)]
-    )
-    add_bookmark(store, "demo/l10", 4, "a note")
+    write_by_hand(store, "demo/l10", "default", 3, "学习")
+    add_to_list(store, "bookmarks", "demo/l10", 4, "a note")
     before = counts(store)
     first = analysis_of(store)
     publish(store, made_up())
     attribute(store, made_up())
     assert counts(store) == before
     assert before["features"] == before["samples"] == before["logits"] == 30
+    assert before["feature_columns"] == before["logit_columns"] == 1
     assert before["contexts"] == len(made_up().sampled)
     assert analysis_of(store).features_id != first.features_id
     assert analysis_of(store).pending == []
     assert [one.text for one in explanations_of(store, "demo/l10", "default")] == ["学习"]
-    assert [one.note for one in bookmarks(store, "demo/l10")] == ["a note"]
+    assert [one.note for one in items_of(store, "bookmarks")] == ["a note"]
 
 
 def test_numbers_of_the_analysis_are_those_of_the_summaries(store):
@@ -118,7 +120,7 @@ def test_logits_stay_for_the_same_sae_and_go_with_it(store):
     publish(store, made_up(), sae=sae_document(identity="b" * 16))
     assert read_feature(store, "demo/l10", "default", 1).logits is None
     assert analysis_of(store).logits_variant is None
-    assert counts(store)["logits"] == 0
+    assert counts(store)["logits"] == counts(store)["logit_columns"] == 0
     assert analysis_of(store).pending == []
 
 
@@ -206,13 +208,14 @@ def test_of_two_writers_the_later_one_counts_and_the_other_says_so(store):
     assert_samples_equal(read_feature(store, "demo/l10", "default", 5), made_up(seed=3))
 
 
-def test_set_with_a_document_lost_is_not_published(store):
+@pytest.mark.parametrize(("collection", "lost"), [("samples", {"index": 7}), ("feature_columns", {"first": 0})])
+def test_set_with_a_document_lost_is_not_published(store, collection, lost):
     publish(store, made_up(seed=1))
 
     def lose(step: Step) -> None:
         if step.done:
             (mine,) = analysis_of(store).pending
-            store["samples"].delete_many(where(analysis=mine.id, index=7).filter)
+            store[collection].delete_many(where(analysis=mine.id, **lost).filter)
 
     with pytest.raises(UserError, match="at the same time; run it again"):
         republish(store, made_up(seed=2), lose)
@@ -324,12 +327,12 @@ def test_a_round_trip_takes_500_features_or_more(store, sent):
     result = made_up(d_sae=2000, seed=4)
     publish(store, result)
     attribute(store, result)
-    n_contexts_sent = 1
-    assert sent.names.count("insert") - n_contexts_sent - 1 <= 3 * 2000 / 500  # features, samples, logits; one analysis
+    once = 4  # contexts, the analysis, and the columns of features and logits
+    assert sent.names.count("insert") - once <= 3 * 2000 / 500  # features, samples, logits
     assert len(sent.names) <= 3 * 2000 / 500 + 30
     sent.names.clear()
     publish(store, result)
-    assert sent.names.count("insert") <= 2 * 2000 / 500
+    assert sent.names.count("insert") - 1 <= 2 * 2000 / 500
 
 
 def test_a_feature_with_30_samples_of_128_tokens_takes_at_most_20_kb(store):

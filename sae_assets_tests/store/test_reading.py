@@ -5,8 +5,8 @@ import pytest
 
 from sae_assets.settings import UserError
 from sae_assets.store import reading
-from sae_assets.store.documents import ExplanationDocument
 from sae_assets.store.explanations import save_explanations
+from sae_assets.store.kept_documents import ExplanationVersionDocument
 from sae_assets.store.reading import read_feature, read_features
 from sae_assets_tests.store.results import assert_samples_equal, attribute, made_up, publish, token_text
 
@@ -14,7 +14,10 @@ from sae_assets_tests.store.results import assert_samples_equal, attribute, made
 def explain(store, *indices: int) -> None:
     save_explanations(
         store,
-        [ExplanationDocument(sae="demo/l10", analysis="default", index=i, text=f"about {i} 🙂") for i in indices],
+        [
+            ExplanationVersionDocument(sae="demo/l10", analysis="default", index=i, text=f"about {i} 🙂")
+            for i in indices
+        ],
     )
 
 
@@ -41,6 +44,12 @@ def test_every_feature_comes_back_as_it_was_written(store):
         assert statistics.cosine == geometry.cosine[index]
         assert [one.index for one in stored.neighbours] == geometry.neighbour_idx[index].tolist()
         assert [one.cosine for one in stored.neighbours] == geometry.neighbour_cosine[index].tolist()
+        assert [one.index for one in stored.coactive] == [
+            idx for idx in summaries.coactive_idx[index].tolist() if idx >= 0
+        ]
+        assert [one.cosine for one in stored.coactive] == [
+            cosine for cosine in summaries.coactive_cosine[index].tolist() if cosine > 0
+        ]
         np.testing.assert_array_equal(stored.histogram, summaries.histogram[index])
         assert stored.logits is not None
         assert stored.logits.variant == "raw"
@@ -56,6 +65,7 @@ def test_every_feature_comes_back_as_it_was_written(store):
 def test_few_neighbours_are_no_gap(store):
     publish(store, made_up(d_sae=4))
     assert len(read_feature(store, "demo/l10", "default", 1).neighbours) == 3
+    assert {one.index for one in read_feature(store, "demo/l10", "default", 1).coactive} <= {2, 3}
 
 
 def test_one_feature_equals_the_same_feature_of_many(store):
