@@ -1,0 +1,66 @@
+"""A real HTTP server that speaks the embeddings protocol: texts on a topic have near vectors; limits on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from sae_assets_tests.interpretation.llm_server import LLMServer, Reply, Request
+
+TOPICS = (("cat", "kitten", "dog", "animals"), ("seven", "number", "digits", "sum"), ("loop", "python", "code"))
+
+
+def meaning(text: str, n_dimensions: int = 8) -> np.ndarray:
+    """What the server gives: how many words of each topic the text has, and a little of the other dimensions."""
+    words = text.lower().split()
+    counts = [sum(word in topic for word in words) for topic in TOPICS]
+    return np.array([*counts, *[0.25] * (n_dimensions - len(TOPICS))], np.float32)
+
+
+class EmbeddingServer(LLMServer):
+    """The server, as a context manager; faults as `LLMServer` has them.
+
+    Attributes:
+        most_texts: more in a request get status 413, where set.
+        refused: texts that get status 400.
+        can_shorten: whether it heeds `dimensions`.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_dimensions: int = 8,
+        most_texts: int | None = None,
+        refused: Iterable[str] = (),
+        can_shorten: bool = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.n_dimensions, self.most_texts, self.can_shorten = n_dimensions, most_texts, can_shorten
+        self.refused = set(refused)
+
+    @property
+    def sent(self) -> list[list[str]]:
+        """The texts of all requests so far."""
+        return [request.payload["input"] for request in self.requests]
+
+    def answer(self, reply: Reply, request: Request) -> None:
+        texts = request.payload["input"]
+        if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
+            return reply.send_error_message(401, "Incorrect API key provided", code="invalid_api_key")
+        if reply.path != "/v1/embeddings" or self.model not in (None, request.payload["model"]):
+            return reply.send_error_message(404, "no such model or path")
+        if self.most_texts is not None and len(texts) > self.most_texts:
+            return reply.send_error_message(413, "batch too large")
+        if self.refused.intersection(texts):
+            return reply.send_error_message(400, "text too long")
+        n_dimensions = request.payload.get("dimensions", self.n_dimensions) if self.can_shorten else self.n_dimensions
+        data = [
+            {"object": "embedding", "index": index, "embedding": (3 * meaning(text, n_dimensions)).tolist()}
+            for index, text in enumerate(texts)
+        ]
+        # The protocol numbers them, so their order means nothing.
+        return reply.send(200, json.dumps({"object": "list", "model": "m", "data": data[::-1], "usage": {}}))
