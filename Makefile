@@ -27,7 +27,7 @@ demo: $(INSTALLED)
 	$(BIN)/sae-assets demo --preview
 
 dev: $(INSTALLED)
-	$(BIN)/dagster dev
+	$(BIN)/sae-assets dev
 
 test: lint
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal

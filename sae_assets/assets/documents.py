@@ -1,5 +1,8 @@
 """`feature_documents`: the analysis in the store, where people look at it."""
 
+import os
+from urllib.parse import quote
+
 import dagster as dg
 
 from sae_assets.assets.logits import direct_logit_attributions
@@ -12,6 +15,9 @@ from sae_assets.runners.analyze import publish_summaries
 from sae_assets.runners.logits import publish_table
 from sae_assets.runners.summaries import make_summaries
 
+WEB_VARIABLE = "SAE_ASSETS_WEB_URL"
+WEB_URL = "http://127.0.0.1:3001"
+"""Where `sae-assets serve` listens unless told otherwise."""
 EVERY_FEATURE = dg.AssetCheckSpec(
     "every_feature_has_a_document",
     asset="feature_documents",
@@ -49,6 +55,7 @@ def feature_documents(
             "features": published.n_features,
             "contexts": len(summaries.sampled_contexts),
             "published": str(published.published_at),
+            "look at all": dg.MetadataValue.url(features_url(published.analysis)),
             "look at one": dg.MetadataValue.md(f"`sae-assets show feature {key} {int(summaries.act_times.argmax())}`"),
         },
         check_results=[
@@ -59,3 +66,9 @@ def feature_documents(
             )
         ],
     )
+
+
+def features_url(analysis: str) -> str:
+    """The list of the features of an analysis `series/name/analysis` in the web UI."""
+    root = os.environ.get(WEB_VARIABLE, WEB_URL).rstrip("/")
+    return f"{root}/saes/{'/'.join(quote(part, safe='') for part in analysis.split('/'))}/features"

@@ -40,6 +40,6 @@ def _preview() -> None:
     for index in FEATURES:
         show_feature(f"{SERIES}/{NAME}", index, n_samples=N_SAMPLES)
     print(
-        "\nLook at any other one:  .venv/bin/sae-assets show feature smollm2-l10 1234\n"
-        "Open the Dagster UI:    make dev, then http://localhost:3000"
+        "\nLook at all of them:    .venv/bin/sae-assets serve, then http://localhost:3001\n"
+        "With the Dagster UI:    make dev, then http://localhost:3000"
     )

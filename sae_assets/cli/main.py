@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sae_assets.cli import checkpoints, config, demo, mongo, run
+from sae_assets.cli import checkpoints, compare, config, demo, dev, mongo, run, serve
 from sae_assets.settings.errors import UserError
 
 app = typer.Typer(
@@ -18,9 +18,12 @@ app = typer.Typer(
 )
 run.register(app)
 checkpoints.register(app)
+compare.register(app)
 app.add_typer(config.app)
 app.add_typer(mongo.app)
 demo.register(app)
+serve.register(app)
+dev.register(app)
 
 FAILED = 1
 BAD_INPUT = 2

@@ -42,7 +42,7 @@ class ProcessEngine:
         if not tasks:
             return
         n_workers = min(self.n_workers or len(self.devices) or WITHOUT_DEVICES, len(tasks))
-        pool = _Processes(pickle.dumps(work), n_workers, self.devices)
+        pool = WorkerProcesses(pickle.dumps(work), n_workers, self.devices)
         yield from dispatched(pool, tasks, Tally(tasks, what, unit, progress))
 
 
@@ -51,10 +51,11 @@ class _Worker(NamedTuple):
     connection: Connection
 
 
-class _Processes:
-    """The workers by their places."""
+class WorkerProcesses:
+    """Workers that do one kind of work, by their places; they end when this process does, however it ends."""
 
     def __init__(self, work: bytes, n_workers: int, devices: Sequence[str]):
+        """None yet. `work` is a pickled `Work`; with no devices, each worker takes the work's own."""
         self.work, self.n_workers, self.devices = work, n_workers, devices
         self.workers: dict[int, _Worker] = {}
 
@@ -80,6 +81,7 @@ class _Processes:
         return {"OMP_NUM_THREADS": threads} | os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 
     def give(self, place: int, number: int, item: Any) -> None:
+        """Has a worker do an item, which its messages call by this number."""
         self._send(place, pickle.dumps((number, pickle.dumps(item))))
 
     def _send(self, place: int, message: bytes) -> None:
@@ -87,6 +89,7 @@ class _Processes:
             self.workers[place].connection.send_bytes(message)
 
     def messages(self) -> Iterator[tuple[int, Message]]:
+        """Waits until some workers say something; gives what they say, with their places."""
         places = {worker.connection: place for place, worker in self.workers.items()}
         for connection in wait(list(places)):
             assert isinstance(connection, Connection)
@@ -99,6 +102,7 @@ class _Processes:
                 yield place, pickle.loads(message)
 
     def close(self) -> None:
+        """Ends all workers, whatever they do."""
         for worker in self.workers.values():
             worker.process.kill()
         while self.workers:

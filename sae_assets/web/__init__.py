@@ -1,0 +1,1 @@
+"""The web UI: pages and a REST API on what the store holds."""

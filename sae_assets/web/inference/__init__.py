@@ -1,0 +1,1 @@
+"""Heavy work for the web process: models and comparisons run in child processes, which are started when first asked."""
