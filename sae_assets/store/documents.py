@@ -122,6 +122,8 @@ class AnalysisDocument(Document):
     """Mean number of active features a token."""
     logits_variant: str | None = None
     """How logits were attributed: "norm" or "raw"."""
+    n_explained: int = 0
+    """Features with an explanation."""
     mean_scores: dict[str, float] = {}
     """Mean score of the explanations by scorer, as it was after the last run that explained."""
     published_at: datetime | None = None

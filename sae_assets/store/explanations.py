@@ -6,6 +6,7 @@ Each lies in `explanation_versions` for good; `explanations` says which one coun
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -37,6 +38,7 @@ def save_explanations(store: Store, explanations: Sequence[ExplanationVersionDoc
     for first in range(0, len(explanations), AT_A_TIME):
         batch = [one.current for one in explanations[first : first + AT_A_TIME]]
         explained = _insert_first_ones(store, batch)  # the bundled server inserts far faster than it replaces
+        _count_new(store, batch, explained)
         if explained:
             store["explanations"].bulk_write([_replacement(one) for one in explained])
 
@@ -73,6 +75,16 @@ def explanations_of(
     return _found(store, wanted if indices is None else wanted.among("index", indices))
 
 
+def each_explanation(store: Store, sae_id: str, analysis: str) -> Iterator[ExplanationDocument]:
+    """All explanations of an analysis one after the other, in no order: far less memory than all at once.
+
+    In small batches, as other threads stand still while one is decoded.
+    """
+    with store.readable_errors(), _no_garbage_collection():
+        wanted = where(sae=sae_id, analysis=analysis).filter
+        yield from map(ExplanationDocument.of, store["explanations"].find(wanted, batch_size=AT_A_TIME))
+
+
 @readable
 def explanations_written_since(store: Store, sae_id: str, analysis: str, since_ms: int) -> list[ExplanationDocument]:
     """The explanations whose `written_ms` is this or later, by index.
@@ -82,24 +94,30 @@ def explanations_written_since(store: Store, sae_id: str, analysis: str, since_m
     return _found(store, where(sae=sae_id, analysis=analysis).between("written_ms", since_ms, END_OF_TIME_MS))
 
 
+def known_scores(explanation: ExplanationDocument) -> dict[str, float]:
+    """The scores of an explanation by scorer, without those that came to no value."""
+    given = {score["scorer"]: score.get("value") for score in explanation.scores}
+    return {scorer: value for scorer, value in given.items() if value is not None}
+
+
 def mean_scores(explanations: Iterable[ExplanationDocument]) -> dict[str, float]:
     """The mean value of each scorer over the explanations that it could score."""
     values: dict[str, list[float]] = {}
     for explanation in explanations:
-        for score in explanation.scores:
-            if score["value"] is not None:
-                values.setdefault(score["scorer"], []).append(score["value"])
+        for scorer, value in known_scores(explanation).items():
+            values.setdefault(scorer, []).append(value)
     return {scorer: sum(found) / len(found) for scorer, found in values.items()}
 
 
 @readable
 def record_mean_scores(store: Store, sae_id: str, analysis: str) -> None:
-    """Keeps the mean scores of the explanations that count with their analysis, for the list of checkpoints."""
-    means = mean_scores(explanations_of(store, sae_id, analysis))
+    """Keeps number and mean scores of the explanations that count with their analysis, for the list of checkpoints."""
+    explanations = explanations_of(store, sae_id, analysis)
+    new = {"n_explained": len(explanations), "mean_scores": mean_scores(explanations)}
 
     def recorded(before: AnalysisDocument | None) -> AnalysisDocument:
         assert before is not None, "an analysis is never deleted"
-        return before.model_copy(update={"mean_scores": means})
+        return before.model_copy(update=new)
 
     amend(store, f"{sae_id}/{analysis}", recorded)
 
@@ -114,6 +132,16 @@ def _insert_first_ones(store: Store, explanations: list[ExplanationDocument]) ->
             raise
         return [explanations[place] for place in sorted(failed["index"] for failed in failures)]
     return []
+
+
+def _count_new(store: Store, batch: list[ExplanationDocument], explained: list[ExplanationDocument]) -> None:
+    """Counting them when they are listed would read all of them, in each of many checkpoints."""
+    new = Counter(f"{one.sae}/{one.analysis}" for one in batch)
+    new.subtract(f"{one.sae}/{one.analysis}" for one in explained)
+    for analysis_id, n_new in new.items():
+        if n_new:
+            change = {"$inc": {"n_explained": n_new, "revision": 1}}
+            store["analyses"].update_one(where(_id=analysis_id).filter, change)
 
 
 def _replacement(one: ExplanationDocument) -> ReplaceOne[dict[str, Any]]:

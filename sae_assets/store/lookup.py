@@ -67,7 +67,7 @@ def checkpoints(store: Store) -> list[CheckpointRow]:
         if analysis.features_id is not None:
             published.setdefault(analysis.sae, []).append(analysis)
     saes = sorted(map(SAEDocument.of, store["saes"].find(where().filter)), key=lambda sae: (sae.series, sae.name))
-    return [_row(store, sae, published.get(sae.id, [])) for sae in saes]
+    return [_row(sae, published.get(sae.id, [])) for sae in saes]
 
 
 @readable
@@ -140,9 +140,8 @@ def _shown_first(published: Iterable[AnalysisDocument]) -> list[AnalysisDocument
     return sorted(published, key=lambda one: (one.name == "default", one.published_at), reverse=True)
 
 
-def _row(store: Store, sae: SAEDocument, published: list[AnalysisDocument]) -> CheckpointRow:
+def _row(sae: SAEDocument, published: list[AnalysisDocument]) -> CheckpointRow:
     shown = next(iter(_shown_first(published)), None)
-    explained = where(sae=sae.id, analysis=shown.name if shown else "default").filter
     return CheckpointRow(
         name=sae.name,
         series=sae.series,
@@ -155,7 +154,7 @@ def _row(store: Store, sae: SAEDocument, published: list[AnalysisDocument]) -> C
         n_alive=shown.n_alive if shown else None,
         l0=shown.l0 if shown else None,
         n_analyzed_tokens=shown.n_analyzed_tokens if shown else None,
-        n_explained=store["explanations"].count_documents(explained),
+        n_explained=shown.n_explained if shown else 0,
         mean_scores=shown.mean_scores if shown else {},
         has_logits=shown is not None and shown.logits_id is not None,
         published_at=shown.published_at if shown else None,

@@ -30,6 +30,11 @@ class BoundedCache(Generic[V]):
         self._being_read: dict[Hashable, Lock] = {}
         self._lock = Lock()
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether the value of this key is there."""
+        with self._lock:
+            return key in self._values
+
     def get(self, key: Hashable, read: Callable[[], V]) -> V:
         """The value of this key, read where it is not there."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,8 +14,8 @@ from jaxtyping import Float32, Float64, Int32
 from sae_assets.store.columns import FeatureColumns, LogitColumns, read_feature_columns, read_logit_columns
 from sae_assets.store.connection import Store
 from sae_assets.store.documents import AnalysisDocument
-from sae_assets.store.explanations import explanations_of, explanations_written_since
-from sae_assets.store.kept_documents import ExplanationDocument
+from sae_assets.store.explanations import each_explanation, explanations_written_since
+from sae_assets.store.kept_documents import ExplanationDocument, now_ms
 from sae_assets.web.bounded_cache import BoundedCache
 from sae_assets.web.explained import ExplainedFeatures
 
@@ -24,8 +25,10 @@ REFRESH_S = 2.0
 """Other processes' explanations are looked for after this time."""
 PATIENCE_S = 0.05
 """A request waits so long for that and then goes on with what is known."""
-OVERLAP_MS = 2 * 60 * 1000
-"""Explanations are read again from so long before the newest one, as clocks differ."""
+OVERLAP_MS = 5 * 60 * 1000
+"""Explanations are read again from so long before the last look, as clocks differ."""
+PREPARED_AFTER_S = 0.3
+"""Explanations of all features are read so long after the list that did not need them, which is answered first."""
 REST = 20
 """Looking took so many times less than the pause after it, at least."""
 
@@ -82,8 +85,9 @@ class Columns:
 class _HeldExplanations:
     """Explanations, and when to look for new ones."""
 
-    def __init__(self, explained: ExplainedFeatures):
+    def __init__(self, explained: ExplainedFeatures, seen_until_ms: int):
         self.explained = explained
+        self.seen_until_ms = seen_until_ms
         self.looked_at = time.monotonic()
         self.took_s = 0.0
         self.looking: Future[None] | None = None
@@ -101,6 +105,7 @@ class Catalogue:
         self._store = store
         self._columns: BoundedCache[Columns] = BoundedCache(max_bytes)
         self._explained: BoundedCache[_HeldExplanations] = BoundedCache(max_bytes)
+        self._being_prepared: set[tuple[str, int]] = set()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="explanations")
 
     def columns(self, analysis: AnalysisDocument) -> Columns:
@@ -122,9 +127,17 @@ class Catalogue:
             held.looking = None
         return held.explained
 
+    def prepare_explained(self, analysis: AnalysisDocument) -> None:
+        """Begins to read its explanations, unless they are there or being read."""
+        key = _key(analysis)
+        if key not in self._explained and key not in self._being_prepared:
+            self._being_prepared.add(key)
+            self._threads.submit(self._prepare, analysis)
+
     def wrote(self, analysis: AnalysisDocument, explanations: Iterable[ExplanationDocument]) -> None:
         """Takes in what this process has just written."""
-        self._explained.get(_key(analysis), lambda: self._read_explanations(analysis)).explained.put(explanations)
+        if _key(analysis) in self._explained:
+            self.explained(analysis).put(explanations)
 
     def close(self) -> None:
         """Looks for nothing more."""
@@ -138,16 +151,25 @@ class Catalogue:
         log_density[is_alive] = np.log10(features.density[is_alive])
         return Columns(features, log_density, None if logits is None else PromotedTokens.of(logits))
 
+    def _prepare(self, analysis: AnalysisDocument) -> None:
+        time.sleep(PREPARED_AFTER_S)
+        try:
+            self._explained.get(_key(analysis), lambda: self._read_explanations(analysis))
+        finally:
+            self._being_prepared.discard(_key(analysis))
+
     def _read_explanations(self, analysis: AnalysisDocument) -> _HeldExplanations:
+        began_ms = now_ms()
         explained = ExplainedFeatures(analysis.d_sae)
-        explained.put(explanations_of(self._store, analysis.sae, analysis.name))
-        return _HeldExplanations(explained)
+        explained.put(each_explanation(self._store, analysis.sae, analysis.name))
+        gc.freeze()  # what stays need not be looked through at each full collection, for which requests would wait
+        return _HeldExplanations(explained, began_ms)
 
     def _refresh(self, analysis: AnalysisDocument, held: _HeldExplanations) -> None:
-        began = time.monotonic()
-        since_ms = held.explained.newest_ms - OVERLAP_MS
-        held.explained.put(explanations_written_since(self._store, analysis.sae, analysis.name, max(since_ms, 0)))
-        held.took_s = time.monotonic() - began
+        began, began_ms = time.monotonic(), now_ms()
+        since_ms = max(held.seen_until_ms - OVERLAP_MS, 0)
+        held.explained.put(explanations_written_since(self._store, analysis.sae, analysis.name, since_ms))
+        held.took_s, held.seen_until_ms = time.monotonic() - began, began_ms
 
 
 def _key(analysis: AnalysisDocument) -> tuple[str, int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sae_assets.settings.errors import NotFoundError
 from sae_assets.store.connection import Store
+from sae_assets.store.documents import AnalysisDocument
+from sae_assets.store.explanations import explanations_of
 from sae_assets.store.lookup import FoundAnalysis, find_analysis
 from sae_assets.web.catalogue import Catalogue
 
@@ -48,6 +51,10 @@ class WebContext:
         found = self.found(series, name, analysis)
         refuse_out_of_range(found.analysis.id, found.analysis.d_sae, index)
         return found
+
+    def explanations(self, analysis: AnalysisDocument, indices: Iterable[int]) -> dict[int, str]:
+        """What some features are explained as; those without an explanation are left out."""
+        return {one.index: one.text for one in explanations_of(self.store, analysis.sae, analysis.name, indices)}
 
     def partition_url(self, sae_id: str) -> str | None:
         """The page of a checkpoint's partition in Dagster."""

@@ -83,6 +83,12 @@ class FeatureQuery(BaseModel):
         return self.order == "asc"
 
     @property
+    def needs_explanations(self) -> bool:
+        """Whether which features are meant, or their order, depends on the explanations of all."""
+        asked = (self.q, self.meaning, self.min_score, self.max_score, self.explained)
+        return self.sorted_by == "score" or any(value is not None for value in asked)
+
+    @property
     def fingerprint(self) -> str:
         """Says which list this is, whatever its page: a cursor belongs to one."""
         return hashlib.sha256(self.model_dump_json(exclude={"cursor"}).encode()).hexdigest()[:8]

@@ -43,10 +43,16 @@ def segments_of(window: ExampleWindow) -> list[Segment]:
 
 def _around_the_peak(sample: StoredSample, n_tokens: int) -> range:
     """Positions with the peak in their middle, moved where they would leave what is kept of the sample."""
-    silent_middle = (sample.start + sample.stop) // 2
-    centre = int(sample.positions[sample.values.argmax()]) if len(sample.positions) else silent_middle
+    centre = int(sample.positions[sample.values.argmax()]) if len(sample.positions) else _middle_of_text(sample)
     start = max(sample.start, min(centre - n_tokens // 2, sample.stop - n_tokens))
     return range(start, min(start + n_tokens, sample.stop))
+
+
+def _middle_of_text(sample: StoredSample) -> int:
+    """The position in the middle of those that have text: a silent context may end in padding."""
+    kept = range(sample.start, sample.stop)
+    with_text = [position for position in kept if sample.context.stops[position] > sample.context.starts[position]]
+    return with_text[len(with_text) // 2] if with_text else sample.start
 
 
 def _sample(sample: StoredSample, shown: range) -> Sample:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -46,6 +47,8 @@ def serve(host: str, port: int, access: Access, data: DataFolder, embedding: Emb
                 "explanations, tags and lists. Give --token to ask for one.",
                 file=sys.stderr,
             )
+        gc.collect()
+        gc.freeze()  # what the imports made is never garbage; a look through it would hold requests up
         config = uvicorn.Config(
             create_app(context, access),
             log_level="warning",

@@ -115,10 +115,13 @@ def _pairs(
     stored: StoredComparison,
     places: list[int],
 ) -> list[FeaturePair]:
-    catalogue, changes = context.catalogue, stored.changes
+    changes = stored.changes
     sides = [
-        (catalogue.columns(analysis).features.density, catalogue.explained(analysis).texts)
-        for analysis in (before, after)
+        (
+            context.catalogue.columns(analysis).features.density,
+            context.explanations(analysis, [int(column[place]) for place in places if column[place] != NO_FEATURE]),
+        )
+        for analysis, column in ((before, changes.first), (after, changes.second))
     ]
     pairs = []
     for place in places:
@@ -126,7 +129,7 @@ def _pairs(
         features = [None if index == NO_FEATURE else index for index in both]
         densities, texts = zip(
             *(
-                (None, None) if index is None else (float(density[index]), explanations[index] or None)
+                (None, None) if index is None else (float(density[index]), explanations.get(index))
                 for index, (density, explanations) in zip(features, sides, strict=True)
             ),
             strict=True,

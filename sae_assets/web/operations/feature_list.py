@@ -11,6 +11,7 @@ import numpy as np
 from sae_assets.settings.errors import NotFoundError, UserError
 from sae_assets.store.annotations import annotations_of
 from sae_assets.store.documents import AnalysisDocument
+from sae_assets.store.explanations import explanations_of, known_scores
 from sae_assets.store.lists import BOOKMARKS, listed_features, lists_of
 from sae_assets.web.catalogue import Columns
 from sae_assets.web.context import WebContext
@@ -37,7 +38,6 @@ class _Found(NamedTuple):
 
     analysis: AnalysisDocument
     columns: Columns
-    explained: ExplainedFeatures
     meanings: Meanings | None
     ordering: Ordering
 
@@ -100,11 +100,16 @@ def neighbours_in_list(
 
 def _find(context: WebContext, series: str, name: str, analysis: str, query: FeatureQuery) -> _Found:
     found = context.found(series, name, analysis).analysis
-    columns, explained = context.catalogue.columns(found), context.catalogue.explained(found)
+    columns = context.catalogue.columns(found)
+    if query.needs_explanations:
+        explained = context.catalogue.explained(found)
+    else:  # reading those of all features takes seconds, once; a search will not have to wait for it
+        explained = ExplainedFeatures(found.d_sae)
+        context.catalogue.prepare_explained(found)
     meanings = None if query.meaning is None else _meanings(context, found, explained, query.meaning)
     cosines = None if meanings is None else meanings.cosines
     ordering = selected(columns, explained, query, _marks(context, found.sae, query), cosines)
-    return _Found(found, columns, explained, meanings, ordering)
+    return _Found(found, columns, meanings, ordering)
 
 
 def _marks(context: WebContext, sae_id: str, query: FeatureQuery) -> Marks:
@@ -130,12 +135,13 @@ def _meanings(context: WebContext, analysis: AnalysisDocument, explained: Explai
 
 
 def _items(context: WebContext, found: _Found, indices: Sequence[int]) -> list[FeatureItem]:
-    columns, explained = found.columns, found.explained
-    lists = lists_of(context.store, found.analysis.sae, indices)
-    annotations = annotations_of(context.store, found.analysis.sae, indices)
+    columns, sae, name = found.columns, found.analysis.sae, found.analysis.name
+    explanations = {one.index: one for one in explanations_of(context.store, sae, name, indices)}
+    lists = lists_of(context.store, sae, indices)
+    annotations = annotations_of(context.store, sae, indices)
     items = []
     for index in indices:
-        annotation = annotations.get(index)
+        annotation, explanation = annotations.get(index), explanations.get(index)
         items.append(
             FeatureItem(
                 index=index,
@@ -143,8 +149,8 @@ def _items(context: WebContext, found: _Found, indices: Sequence[int]) -> list[F
                 max_act=float(columns.features.max_act[index]),
                 mean_act=float(columns.features.mean_act[index]),
                 is_dead=bool(columns.features.act_times[index] == 0),
-                explanation=explained.texts[index] or None,
-                scores=explained.scores_of(index),
+                explanation=explanation.text if explanation else None,
+                scores=known_scores(explanation) if explanation else {},
                 top_tokens=columns.top_tokens(index),
                 is_bookmarked=BOOKMARKS in lists.get(index, []),
                 tags=annotation.tags if annotation else [],

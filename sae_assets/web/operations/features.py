@@ -126,12 +126,13 @@ def _tokens(stored: Iterable[TokenLogitDocument]) -> list[TokenLogit]:
 
 
 def _neighbours(context: WebContext, analysis: AnalysisDocument, stored: list[NeighbourDocument]) -> list[Neighbour]:
-    columns, explained = context.catalogue.columns(analysis), context.catalogue.explained(analysis)
+    columns = context.catalogue.columns(analysis)
+    explanations = context.explanations(analysis, [one.index for one in stored])
     return [
         Neighbour(
             index=one.index,
             similarity=one.cosine,
-            explanation=explained.texts[one.index] or None,
+            explanation=explanations.get(one.index),
             top_tokens=columns.top_tokens(one.index),
         )
         for one in stored

@@ -26,10 +26,9 @@ def text_activations(context: WebContext, series: str, name: str, analysis: str,
         for piece in read.pieces
     ]
     named = {active.index for token in tokens for active in token.strongest}
-    explained = context.catalogue.explained(found)
     return TextActivations(
         tokens=tokens,
         n_tokens=read.n_tokens,
         is_truncated=read.is_truncated,
-        explanations={index: explained.texts[index] for index in sorted(named) if explained.is_explained[index]},
+        explanations=context.explanations(found, sorted(named)),
     )

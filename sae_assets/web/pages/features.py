@@ -26,7 +26,7 @@ def features(
     """A page of the list."""
     context = request.app.state.context
     found = context.found(series, name, analysis).analysis
-    scorers = context.catalogue.explained(found).scorers
+    scorers = sorted(found.mean_scores) or context.catalogue.explained(found).scorers
     page = feature_page(context, series, name, analysis, query)
     return render(
         request,

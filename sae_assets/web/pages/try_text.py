@@ -51,7 +51,7 @@ def _page(
         found, explanation, known_max = context.found(series, name, analysis), None, 0.0
     else:
         found = context.found_feature(series, name, analysis, index)
-        explanation = context.catalogue.explained(found.analysis).texts[index]
+        explanation = context.explanations(found.analysis, [index]).get(index)
         known_max = float(context.catalogue.columns(found.analysis).features.max_act[index])
     # A form sends every line break as two characters, which are other tokens than the one that was typed.
     text = (typed or "").replace("\r\n", "\n")
