@@ -34,6 +34,7 @@ def test_later_checkpoint_is_compared_on_demand(page: Page):
     page.get_by_label("First").select_option(DEMO)
     page.get_by_label("Second").select_option(LATER)
     page.get_by_role("button", name="Compare").click()
+    page.wait_for_load_state()  # with the script that the button needs
     page.get_by_role("button", name="Compute").click()
     chips = page.locator(".chips .chip")
     expect(chips.first).to_be_visible(timeout=COMPARES_WITHIN_MS)

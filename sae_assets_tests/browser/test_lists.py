@@ -29,6 +29,7 @@ def test_list_is_made_filled_exported_and_deleted(page: Page):
             page.get_by_role("button", name="Add", exact=True).click()
         expect(page.get_by_role("link", name="to look at again")).to_be_visible()
     page.get_by_role("link", name="to look at again").click()
+    page.wait_for_load_state()
     rows = page.locator("tbody tr")
     expect(rows).to_have_count(2)
     assert [int(text) for text in page.locator("tbody th a").all_inner_texts()] == [COUNTRY, MINERAL]

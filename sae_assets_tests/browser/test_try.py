@@ -18,6 +18,7 @@ def run(page: Page, address: str, text: str) -> None:
     page.get_by_label("Text").fill(text)
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_role("heading", name="Result")).to_be_visible(timeout=LOADS_WITHIN_MS)
+    page.wait_for_load_state()
 
 
 def test_feature_lights_up_on_the_tokens_that_it_stands_for(page: Page):

@@ -12,14 +12,16 @@ import pytest
 from sae_assets.engine.processes import ProcessEngine
 from sae_assets.engine.progress import Step
 from sae_assets.settings import UserError
+from sae_assets_tests.child_processes import leave_out_those_of_others, workers_of
 from sae_assets_tests.engine.test_engines import results
 from sae_assets_tests.engine.works import SIZE, Deadly, Meeting, Stillborn, tasks_of
 
 ENGINE = ProcessEngine(n_workers=2)
 
 
-def workers_of(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children() if "sae_assets.engine.process_worker" in child.cmdline()]
+@pytest.fixture(autouse=True, scope="module")
+def others() -> None:
+    leave_out_those_of_others()
 
 
 @pytest.mark.parametrize("is_in_the_end", [False, True])

@@ -16,7 +16,7 @@ import pytest
 
 from sae_assets.settings import UserError
 from sae_assets.web.inference.child import MOST_WAITING, BusyError, ChildProcess
-from sae_assets_tests.web.inference.conftest import children_of
+from sae_assets_tests.child_processes import workers_of
 from sae_assets_tests.web.inference.works import Doing
 
 WHAT = "is tried"
@@ -27,7 +27,7 @@ def child() -> Iterator[ChildProcess]:
     child = ChildProcess(Doing(), WHAT, idle_s=60)
     yield child
     child.close()
-    assert children_of(psutil.Process()) == []
+    assert workers_of(psutil.Process()) == []
 
 
 def eventually(is_so: Callable[[], bool], seconds: float = 20) -> bool:
@@ -38,10 +38,10 @@ def eventually(is_so: Callable[[], bool], seconds: float = 20) -> bool:
 
 
 def test_one_process_that_is_started_when_first_asked_answers_all(child):
-    assert children_of(psutil.Process()) == []
+    assert workers_of(psutil.Process()) == []
     answers = [child.ask(number, 60) for number in range(3)]
     assert [answer.item for answer in answers] == [0, 1, 2]
-    assert [process.pid for process in children_of(psutil.Process())] == [answers[0].process]
+    assert [process.pid for process in workers_of(psutil.Process())] == [answers[0].process]
     assert {answer.process for answer in answers} == {answers[0].process} != {os.getpid()}
 
 
@@ -149,7 +149,7 @@ def test_closing_ends_what_is_running_and_nothing_is_started_again(child):
         for each in running:
             with pytest.raises(UserError, match=r"^The process that is tried is being ended\.$"):
                 each.result(5)
-    assert children_of(psutil.Process()) == []
+    assert workers_of(psutil.Process()) == []
     with pytest.raises(UserError, match="is being ended"):
         child.ask(2, 60)
 
@@ -163,7 +163,7 @@ def test_interrupt_of_the_terminal_does_not_end_the_process(child):
 SCRIPT = """
 import time
 from sae_assets.web.inference.child import ChildProcess
-from sae_assets_tests.web.inference.conftest import children_of
+from sae_assets_tests.child_processes import workers_of
 from sae_assets_tests.web.inference.works import Doing
 
 child = ChildProcess(Doing(), "is tried", 600)

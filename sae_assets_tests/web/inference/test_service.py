@@ -18,9 +18,9 @@ from sae_assets.store.connection import Store
 from sae_assets.store.lookup import find_analysis
 from sae_assets.web.inference.service import ComparisonProgress, InferenceService
 from sae_assets.web.inference.works import Held
+from sae_assets_tests.child_processes import workers_of
 from sae_assets_tests.project import D_SAE, NAME, SAE_ID, SERIES, TinyProject, write_sae
 from sae_assets_tests.runners.published import analyze
-from sae_assets_tests.web.inference.conftest import children_of
 from sae_assets_tests.web.inference.test_child import eventually
 
 TEXT = "The quick 日本語 fox 👩‍🚀 jumps."
@@ -51,7 +51,7 @@ def service(project: TinyProject, store: Store) -> Iterator[InferenceService]:
     service = InferenceService(store, None, project.data)
     yield service
     service.close()
-    assert children_of(psutil.Process()) == []
+    assert workers_of(psutil.Process()) == []
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def test_text_is_read_in_a_child_process_as_it_is_in_this_one(service, in_this_p
 
 def test_one_process_reads_for_all_checkpoints(service):
     service.text_activations(SERIES, NAME, "default", TEXT)
-    processes = children_of(psutil.Process())
+    processes = workers_of(psutil.Process())
     readings = [service.text_activations(SERIES, name, "default", TEXT) for name in (NAME, OTHER, NAME)]
     assert readings[0] == readings[2] != readings[1]
-    assert children_of(psutil.Process()) == processes
+    assert workers_of(psutil.Process()) == processes
 
 
 def test_values_used_last_are_held_and_the_oldest_goes_before_a_new_one_is_made():
@@ -114,10 +114,10 @@ def test_mistake_is_the_sentence_of_the_library(service):
 
 
 def test_unknown_analysis_is_told_without_a_process(fresh_service):
-    before = children_of(psutil.Process())
+    before = workers_of(psutil.Process())
     with pytest.raises(NotFoundError, match=r"Unknown analysis 'defualt' in SAE 'tiny/sae-l0'; the nearest is 'def"):
         fresh_service.text_activations(SERIES, NAME, "defualt", TEXT)
-    assert children_of(psutil.Process()) == before
+    assert workers_of(psutil.Process()) == before
 
 
 def test_weights_that_have_changed_since_are_refused_until_they_are_analysed_again(tmp_path, tiny_project):
@@ -161,9 +161,9 @@ def test_comparison_that_cannot_be_made_says_why_and_may_be_tried_again(service)
 
 
 def test_closing_ends_a_comparison(fresh_service):
-    before = children_of(psutil.Process())
+    before = workers_of(psutil.Process())
     fresh_service.compare(SECOND, FIRST)
-    assert eventually(lambda: children_of(psutil.Process()) != before)
+    assert eventually(lambda: workers_of(psutil.Process()) != before)
     fresh_service.close()
     message = finished(fresh_service, SECOND, FIRST).message
     assert message == "The process that compares checkpoints is being ended."
