@@ -18,7 +18,7 @@ from sae_assets.store.connection import Store, connect
 from sae_assets.store.explanations import (
     explained_features,
     explanations_of,
-    record_mean_scores,
+    record_explained,
     save_explanations,
 )
 from sae_assets.store.kept_documents import ExplanationVersionDocument
@@ -90,7 +90,7 @@ def explain_features(
                 continue
             save_explanations(store, [_document(outcome, sae.id, analysis.name)])
             n_explained += 1
-    record_mean_scores(store, sae.id, analysis.name)
+    record_explained(store, sae.id, analysis.name)
     write_explanations(
         data.checkpoint(sae.series, sae.name, analysis.name).explanations,
         explanations_of(store, sae.id, analysis.name),

@@ -110,7 +110,7 @@ def mean_scores(explanations: Iterable[ExplanationDocument]) -> dict[str, float]
 
 
 @readable
-def record_mean_scores(store: Store, sae_id: str, analysis: str) -> None:
+def record_explained(store: Store, sae_id: str, analysis: str) -> None:
     """Keeps number and mean scores of the explanations that count with their analysis, for the list of checkpoints."""
     explanations = explanations_of(store, sae_id, analysis)
     new = {"n_explained": len(explanations), "mean_scores": mean_scores(explanations)}

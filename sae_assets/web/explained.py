@@ -43,11 +43,6 @@ class ExplainedFeatures:
         """Names of the scorers, in alphabetical order."""
         return sorted(self.scores)
 
-    def scores_of(self, index: int) -> dict[str, float]:
-        """The scores of one feature."""
-        found = {scorer: float(self.scores[scorer][index]) for scorer in self.scorers}
-        return {scorer: value for scorer, value in found.items() if not np.isnan(value)}
-
     def known_scores(self, scorer: str) -> Float64[np.ndarray, "scored"]:
         """All scores by this scorer."""
         column = self.scores[scorer]

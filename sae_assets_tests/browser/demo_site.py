@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from sae_assets.demo.settings import CHECKPOINT, HOOK_POINT, NAME, SERIES
 from sae_assets.settings import AnalysisSettings
 from sae_assets.settings.layers import CheckpointFacts, checkpoint_settings
-from sae_assets.store.explanations import record_mean_scores, save_explanations, write_by_hand
+from sae_assets.store.explanations import record_explained, save_explanations, write_by_hand
 from sae_assets.store.kept_documents import ExplanationVersionDocument
 from sae_assets.store.reading import read_features
 from sae_assets_tests.processes import run_command
@@ -114,7 +114,7 @@ def _explain(project: TinyProject) -> None:
         texts |= {BY_HAND: "The word “all”"} | WRITTEN
         save_explanations(store, [_by_a_model(index, text) for index, text in sorted(texts.items())])
         write_by_hand(store, SAE_ID, "default", BY_HAND, "“all” standing by itself after a noun or a verb")
-        record_mean_scores(store, SAE_ID, "default")
+        record_explained(store, SAE_ID, "default")
 
 
 def _by_a_model(index: int, text: str) -> ExplanationVersionDocument:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from sae_assets.settings import UserError
-from sae_assets.store.explanations import record_mean_scores, save_explanations
+from sae_assets.store.explanations import record_explained, save_explanations
 from sae_assets.store.kept_documents import ExplanationVersionDocument
 from sae_assets.store.lookup import (
     checkpoints,
@@ -73,7 +73,7 @@ def test_checkpoints_are_listed_with_their_numbers(store):
             for analysis, index in (("default", 1), ("default", 2), ("long", 1))
         ],
     )
-    record_mean_scores(store, "demo/l10", "default")
+    record_explained(store, "demo/l10", "default")
     first, second = checkpoints(store)
     published_at = find_analysis(store, "l10").analysis.published_at
     assert dataclasses.asdict(first) == {

@@ -109,7 +109,7 @@ def test_a_value_that_cannot_be_read_is_tried_again():
 def test_a_new_explanation_takes_the_scores_of_the_old_one_away():
     explained = ExplainedFeatures(4)
     explained.put([explanation(2, "old", detection=0.5, fuzzing=None), explanation(9, "of no feature")])
-    assert explained.scores_of(2) == {"detection": 0.5} and explained.mean_score("fuzzing") is None
+    assert explained.scores["detection"][2] == 0.5 and explained.mean_score("fuzzing") is None
     explained.put([explanation(2, "Neu")])
-    assert explained.scores_of(2) == {} and explained.folded[2] == "neu"
+    assert len(explained.known_scores("detection")) == 0 and explained.folded[2] == "neu"
     np.testing.assert_array_equal(explained.is_explained, [False, False, True, False])

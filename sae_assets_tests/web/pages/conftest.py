@@ -21,7 +21,7 @@ from sae_assets.settings.embedding import EmbeddingConfig
 from sae_assets.settings.layers import CheckpointFacts, checkpoint_settings
 from sae_assets.store.annotations import annotate
 from sae_assets.store.connection import Store
-from sae_assets.store.explanations import record_mean_scores, save_explanations
+from sae_assets.store.explanations import record_explained, save_explanations
 from sae_assets.store.kept_documents import ExplanationVersionDocument
 from sae_assets.store.lists import add_to_list, create_list
 from sae_assets.web.app import create_app
@@ -121,7 +121,7 @@ def _write_marks(store: Store) -> None:
             for index, text in EXPLAINED.items()
         ],
     )
-    record_mean_scores(store, SAE_ID, "default")
+    record_explained(store, SAE_ID, "default")
     annotate(store, SAE_ID, 9, ["<i>tag</i>"], "a note")
     create_list(store, LIST, HOSTILE)
     for index in (2, 9, DEAD):
