@@ -10,7 +10,7 @@ import math
 import mmap
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -108,20 +108,42 @@ def read_chunk(path: UPath, checksum: str) -> Chunk:
         if _text(xxhash.xxh3_64(contents)) != checksum:
             raise DamagedChunkError(path)
         parquet = pq.ParquetFile(pa.BufferReader(pa.py_buffer(contents)), pre_buffer=False)
-        form = ChunkFormat(**json.loads((parquet.schema_arrow.metadata or {})[FORMAT_KEY]))
+        form = _format(parquet)
         context_idx = parquet.read(["context_idx"], use_threads=False)["context_idx"].to_numpy()
-        if parquet.schema_arrow.field("activations").nullable:  # written when a chunk still had many pages
+        if _has_many_pages(parquet):
             activations = parquet.read(["activations"])["activations"].combine_chunks()
             contents, values = activations.buffers()[1], activations.offset * form.bytes_per_context
         else:
-            column = parquet.metadata.row_group(0).column(1)  # ends with its values
-            size = len(context_idx) * form.bytes_per_context
-            values = column.data_page_offset + column.total_compressed_size - size
+            values = _place_of_values(parquet, form)
     except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
         raise DamagedChunkError(path) from None
     shape = (len(context_idx), form.context_size, form.d_model)
     flat = torch.frombuffer(contents, dtype=torch_dtype(form.dtype), count=math.prod(shape), offset=values)
     return Chunk(torch.from_numpy(context_idx.copy()), flat.view(shape))
+
+
+def read_rows(path: UPath, rows: Sequence[int]) -> Float[Tensor, "row position d_model"]:
+    """The activations of some contexts by their places in a chunk. The others are not read: no checksum is looked at.
+
+    Raises:
+        DamagedChunkError: the file is missing, or is no chunk with these places.
+    """
+    try:
+        with path.open("rb") as file:
+            parquet = pq.ParquetFile(file, pre_buffer=False)
+            form = _format(parquet)
+            if max(rows) >= parquet.metadata.num_rows:
+                raise DamagedChunkError(path)
+            if _has_many_pages(parquet):
+                activations = parquet.read(["activations"])["activations"]
+                contents = b"".join(activations[row].as_py() for row in rows)
+            else:
+                values, size = _place_of_values(parquet, form), form.bytes_per_context
+                contents = b"".join(_read_at(file, values + row * size, size) for row in rows)
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
+        raise DamagedChunkError(path) from None
+    flat = torch.frombuffer(bytearray(contents), dtype=torch_dtype(form.dtype))
+    return flat.view(len(rows), form.context_size, form.d_model)
 
 
 def is_whole(path: UPath, checksum: str) -> bool:
@@ -130,6 +152,27 @@ def is_whole(path: UPath, checksum: str) -> bool:
         return _text(xxhash.xxh3_64(_contents(path))) == checksum
     except (OSError, ValueError):  # ValueError: an empty file cannot be mapped
         return False
+
+
+def _format(parquet: pq.ParquetFile) -> ChunkFormat:
+    return ChunkFormat(**json.loads((parquet.schema_arrow.metadata or {})[FORMAT_KEY]))
+
+
+def _has_many_pages(parquet: pq.ParquetFile) -> bool:
+    """Whether the file was written when a chunk was not yet a single page, in which the values lie side by side."""
+    return parquet.schema_arrow.field("activations").nullable
+
+
+def _place_of_values(parquet: pq.ParquetFile, form: ChunkFormat) -> int:
+    """Where the activations begin in the file: their column ends with them."""
+    column = parquet.metadata.row_group(0).column(1)
+    size = parquet.metadata.num_rows * form.bytes_per_context
+    return column.data_page_offset + column.total_compressed_size - size
+
+
+def _read_at(file: BinaryIO, place: int, size: int) -> bytes:
+    file.seek(place)
+    return file.read(size)
 
 
 def _contents(path: UPath) -> mmap.mmap | bytearray:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import getpass
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
+from sae_assets.engine.progress import Progress, Step
 from sae_assets.settings.errors import UserError
 
 
@@ -51,3 +52,10 @@ def device_lease(name: str, tell_waiting: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def leased(name: str, progress: Progress) -> AbstractContextManager[None]:
+    """The lease of a device for a short piece of work, which tells its progress where it waits; none for the CPU."""
+    if name == "cpu":
+        return nullcontext()
+    return device_lease(name, lambda: progress(Step("waiting for the GPU", 0, None, "seconds")))

@@ -17,6 +17,8 @@ class Step(NamedTuple):
     """How many there are, None where that is not known."""
     unit: str
     """What is counted: "tokens", "chunks", "features"."""
+    note: str = ""
+    """What else a person wants to know: what it cost so far."""
 
 
 Progress = Callable[[Step], None]

@@ -27,14 +27,15 @@ def progress_bar() -> Iterator[Progress]:
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
             TimeRemainingColumn(elapsed_when_finished=True),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=Console(file=terminal)) as bars:
             tasks = {}
 
             def report(step: Step) -> None:
                 if step.what not in tasks or step.done == 0:
-                    tasks[step.what] = bars.add_task(step.what, total=step.total, unit=step.unit)
-                bars.update(tasks[step.what], completed=step.done, total=step.total)
+                    tasks[step.what] = bars.add_task(step.what, total=step.total, unit=step.unit, note=step.note)
+                bars.update(tasks[step.what], completed=step.done, total=step.total, note=step.note)
 
             yield report
 
