@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from upath import UPath
 
@@ -88,6 +89,10 @@ class CheckpointFolder:
         """Explanations and their scores, one row a feature."""
         return self.path / "explanations.parquet"
 
+    def explanation_report(self, suffix: Literal["json", "md"]) -> UPath:
+        """Means, spreads and costs of the explanations, for programs and for people."""
+        return self.path / f"explanation_report.{suffix}"
+
 
 @dataclass(frozen=True)
 class DataFolder:
@@ -121,6 +126,23 @@ class DataFolder:
             checked_name(analysis, "analysis name"),
         )
         return CheckpointFolder(self.root.joinpath("checkpoints", *parts))
+
+    @property
+    def answers(self) -> Path:
+        """The answers of language models, for all runs; with a data folder elsewhere, in the user's cache folder."""
+        return self._on_this_machine / "answers.sqlite"
+
+    @property
+    def batches(self) -> Path:
+        """Which batches of questions are under way; beside the answers."""
+        return self._on_this_machine / "batches.sqlite"
+
+    @property
+    def _on_this_machine(self) -> Path:
+        """Where files that are written in place may lie: no database works on `s3://`."""
+        if is_local(self.root):
+            return local_path(self.root)
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sae-assets"
 
     @property
     def mongo(self) -> Path:

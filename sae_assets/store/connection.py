@@ -63,6 +63,7 @@ INDEXES = (
     Index("explanations", ("sae", "analysis", "index", "is_by_hand"), is_unique=False),
     Index("explanations", ("sae", "analysis", "written_ms"), is_unique=False),
     Index("explanation_versions", ("sae", "analysis", "index"), is_unique=False),
+    Index("explanation_failures", ("sae", "analysis", "index")),
     Index("annotations", ("sae", "index")),
     Index("list_items", ("list", "sae", "index")),
     Index("list_items", ("sae", "index"), is_unique=False),

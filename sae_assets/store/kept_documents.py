@@ -60,6 +60,8 @@ class ExplanationVersionDocument(ExplanationDocument):
         serialization_alias="_id",
     )
     """Its id."""
+    source: str | None = None
+    """The activation source whose contexts its scores name."""
     prompt_hash: str | None = None
     """Version of the prompt."""
     prompt: str | None = None
@@ -77,6 +79,29 @@ class ExplanationVersionDocument(ExplanationDocument):
         fields = self.model_dump(include=set(ExplanationDocument.model_fields))
         fields["scores"] = [{name: score[name] for name in SCORE_FIELDS if name in score} for score in self.scores]
         return ExplanationDocument(**fields)
+
+
+class ExplanationFailureDocument(Document):
+    """`explanation_failures`: why the last run that tried could not explain a feature."""
+
+    sae: str
+    """The SAE."""
+    analysis: str
+    """Name of the analysis."""
+    index: int
+    """Which feature."""
+    reason: str
+    """One sentence."""
+    kind: str
+    """What failed: "examples", "answer", "endpoint" or "unexpected"."""
+    n_failed: int = 0
+    """Runs in which the model's explanation could not be read; each asks anew, whatever the cache of answers holds."""
+    model: str | None = None
+    """The model that was asked."""
+    failed_at: datetime = Field(default_factory=now)
+    """When it failed last."""
+    is_past: bool = False
+    """The feature was explained since; kept for `n_failed`, as the cache of answers has those that cannot be read."""
 
 
 class AnnotationDocument(Document):

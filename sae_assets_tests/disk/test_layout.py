@@ -41,3 +41,13 @@ def test_every_file_has_its_place():
     assert str(DATA.source("f00d").chunks("blocks.0.hook_resid_post")) == (
         "/data/sources/f00d/chunks/blocks.0.hook_resid_post"
     )
+
+
+def test_answers_lie_in_the_data_folder_or_where_a_database_can(monkeypatch):
+    assert (str(DATA.answers), str(DATA.batches)) == ("/data/answers.sqlite", "/data/batches.sqlite")
+    elsewhere = DataFolder(UPath("memory://bucket/data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/me/cache")
+    assert str(elsewhere.answers) == "/home/me/cache/sae-assets/answers.sqlite"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(elsewhere.batches) == "/home/me/.cache/sae-assets/batches.sqlite"
