@@ -19,8 +19,8 @@ from sae_assets.settings.analysis import AnalysisSettings
 from sae_assets.settings.base import Settings
 from sae_assets.settings.fields import NoDefault, alternatives, default_of, models_of
 
-SCALARS = {str: dg.String, bool: dg.Bool, int: dg.Int, float: dg.Float, NoneType: dg.Any}
-"""Dagster's types of plain values; a setting that can only be None is checked by its model."""
+SCALARS = {str: dg.String, bool: dg.Bool, int: dg.Int, float: dg.Float, NoneType: dg.Any, Any: dg.Any}
+"""Dagster's types of plain values; a setting that can only be None, or anything, is checked by its model."""
 
 
 def dagster_schema(model: type[Settings]) -> dict[str, dg.Field]:

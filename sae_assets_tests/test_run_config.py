@@ -12,6 +12,8 @@ from sae_assets.settings import AnalysisSettings
 MADE_BY_FACTORIES = {
     "hook_points": [],
     "ignore_positions": [],
+    "prices": {},
+    "request_options": {},
     "scorer_type": ["detection", "fuzzing"],
     "subsamples": {
         "top_activations": {"proportion": 1.0, "n_samples": 10, "max_length": None},
@@ -19,7 +21,8 @@ MADE_BY_FACTORIES = {
     },
 }
 """Defaults that a JSON schema does not hold."""
-OF_THE_ENVIRONMENT = {"openai_base_url"}
+OF_THE_ENVIRONMENT = {"openai_base_url", "model", "base_url", "dimensions"}
+"""Fields without a default in the schema, where their names are also those of fields that have one."""
 
 
 @dg.asset
@@ -75,7 +78,7 @@ def _expected(name: str, entries: list[dict], tables: list[dict], inner: list[di
     is_tag = len({entry.get("default", "") for entry in entries if "const" in entry}) > 1
     if is_tag or any(name in table.get("required", ()) for table in tables):
         return only + "Required in the settings."
-    if name in OF_THE_ENVIRONMENT or (inner and "default" not in entries[0] and name not in MADE_BY_FACTORIES):
+    if "default" not in entries[0] and (name in OF_THE_ENVIRONMENT or (inner and name not in MADE_BY_FACTORIES)):
         return ""
     default = entries[0]["default"] if "default" in entries[0] else MADE_BY_FACTORIES[name]
     return f"{only}Default: {'not set' if default is None else json.dumps(default)}."
@@ -108,10 +111,19 @@ def test_the_resource_gives_what_the_run_config_sets_and_nothing_else():
         "analyzer": {"total_analyzing_tokens": 1000},
         "activation_factory": {"target": "activations-2d", "sources": [{"type": "dataset", "name": "corpus"}]},
         "datasets": {"corpus": {"split": "test"}, "other": None},
-        "auto_interp": {"scorer_type": ["fuzzing"], "activation_threshold": 1},
+        "auto_interp": {
+            "scorer_type": ["fuzzing"],
+            "activation_threshold": 1,
+            "request_options": {"temperature": 0, "stop": ["a"], "metadata": {"run": "1"}},
+            "prices": {"my-model": {"input": 1, "output": 2}},
+            "hard_negatives": "decoder",
+        },
         "model_name": None,
+        "features": "0-99, alive, sample 10",
+        "max_cost": 1.5,
     }
     assert run_with(config) == config
+    assert run_with({"features": [3, 4]}) == {"features": [3, 4]}
     assert AnalysisSettings.model_validate(run_with(config)).auto_interp.scorer_type == ["fuzzing"]
 
 

@@ -1,7 +1,5 @@
 """What a person wants to see of an analysis in the Dagster UI: a picture of the densities and a table of examples."""
 
-import base64
-import io
 from collections.abc import Callable, Iterable
 
 import dagster as dg
@@ -11,6 +9,7 @@ import torch
 from sae_assets.activations.contexts import Context
 from sae_assets.analysis.samples import FeatureSamples
 from sae_assets.analysis.summaries import FeatureSummaries
+from sae_assets.assets.pictures import COLOUR, picture
 from sae_assets.interpretation.marking import marked_above
 from sae_assets.interpretation.windows import example_window
 
@@ -27,13 +26,10 @@ def density_histogram(summaries: FeatureSummaries) -> dg.MarkdownMetadataValue:
     density = summaries.density[summaries.act_times > 0].numpy()
     figure = Figure(figsize=(6, 2.6), layout="constrained")
     axes = figure.subplots()
-    axes.hist(np.log10(density), bins=60, color="#4c78a8")
+    axes.hist(np.log10(density), bins=60, color=COLOUR)
     axes.set(xlabel="log10 of the share of tokens on which a feature is active", ylabel="features")
     axes.spines[["top", "right"]].set_visible(False)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    encoded = base64.b64encode(picture.getvalue()).decode()
-    return dg.MetadataValue.md(f"![density of {len(density):,} alive features](data:image/png;base64,{encoded})")
+    return picture(figure, f"density of {len(density):,} alive features")
 
 
 def example_features(

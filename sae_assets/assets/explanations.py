@@ -4,23 +4,23 @@ from typing import Any
 
 import dagster as dg
 
-from sae_assets.assets.documents import feature_documents
+from sae_assets.assets.documents import feature_documents, features_url
+from sae_assets.assets.explanation_metadata import report_metadata, run_metadata
 from sae_assets.assets.run_page import step_progress
 from sae_assets.interpretation.client import HOW_TO_CONFIGURE, is_configured
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints, FeatureStore
 from sae_assets.run_config import RunSettings
-from sae_assets.runners.interpret import InterpretationReport, explain_features
-from sae_assets.settings import AutoInterpSettings
-from sae_assets.store.explanations import explanations_of, mean_scores
-from sae_assets.store.kept_documents import ExplanationDocument
+from sae_assets.runners.explanation_report import read_report
+from sae_assets.runners.interpret import explain_features
+from sae_assets.store.explanations import explanations_of
+from sae_assets.store.lookup import find_analysis
 
 SCORES = dg.AssetCheckSpec(
     "scores_above_floor",
     asset="feature_explanations",
     description="The mean of each score of the explanations is not below `checks.min_mean_score`.",
 )
-N_SHOWN = 10
 
 
 @dg.asset(
@@ -43,16 +43,24 @@ def feature_explanations(
     with step_progress(context) as progress:
         floor = checkpoints.settings(key, settings).checks.min_mean_score
         asked = checkpoints.interpretation(key, settings)
+        metadata: dict[str, Any] = {}
         with feature_store.open() as store:
-            report = InterpretationReport(0, 0, ())
             if is_configured(asked.auto_interp):
-                report = explain_features(asked, store, checkpoints.data, progress)
+                run = explain_features(asked, store, checkpoints.data, progress)
+                metadata = run_metadata(run)
+                if run.has_budget_ended:
+                    context.log.warning(run.sentence)
             else:
+                metadata["how to explain"] = f"{HOW_TO_CONFIGURE}."
                 context.log.warning(f"No feature was explained. {HOW_TO_CONFIGURE}.")
-            stored = explanations_of(store, key, asked.analysis_name)
-    means = mean_scores(stored)
+            found = find_analysis(store, key, analysis=asked.analysis_name)
+            report = read_report(store, found)
+            examples = explanations_of(store, key, asked.analysis_name)
+    means = {one.scorer: one.mean.value for one in report.scorers if one.mean is not None}
     return dg.MaterializeResult(
-        metadata=_metadata(asked, report, stored, means),
+        metadata=metadata
+        | report_metadata(report, examples)
+        | {"look at all": dg.MetadataValue.url(features_url(found.analysis.id))},
         check_results=[
             dg.AssetCheckResult(
                 check_name=SCORES.name,
@@ -61,22 +69,3 @@ def feature_explanations(
             )
         ],
     )
-
-
-def _metadata(
-    asked: AutoInterpSettings, report: InterpretationReport, stored: list[ExplanationDocument], means: dict[str, float]
-) -> dict[str, Any]:
-    metadata: dict[str, Any] = {
-        "explained now": report.n_explained,
-        "explained in all": len(stored),
-        "failed": len(report.failures),
-        **{f"mean {scorer}": mean for scorer, mean in means.items()},
-    }
-    if not is_configured(asked.auto_interp):
-        metadata["how to explain"] = f"{HOW_TO_CONFIGURE}."
-    if report.failures:
-        metadata["failures"] = [f"{one.index}: {one.reason}" for one in report.failures[:N_SHOWN]]
-    if stored:
-        records = [dg.TableRecord({"index": one.index, "explanation": one.text}) for one in stored[:N_SHOWN]]
-        metadata["examples"] = dg.MetadataValue.table(records)
-    return metadata

@@ -17,6 +17,7 @@ from sae_assets.engine.progress_bar import progress_bar
 LINES = 20
 """About how many lines a long step writes: the run page slows down with thousands of events."""
 SHORTEST_SECONDS = 5.0
+SLOW_RATE = 10
 
 
 @contextmanager
@@ -67,18 +68,28 @@ class _RunPageLines:
         """Says what the last piece of work came to; nothing where there was none."""
         if self.step is not None and self.step.done:
             seconds = time.monotonic() - self.began
-            self.context.log.info(f"{self.step.what}: {self.step.done:,} {self.step.unit} in {seconds:,.1f} s")
+            done = f"{self.step.what}: {self.step.done:,} {self.step.unit} in {seconds:,.1f} s"
+            self.context.log.info(_noted(done, self.step))
         self.step = None
 
 
 def sentence(step: Step, elapsed: float) -> str:
-    """`activations: 120,000 of 262,144 tokens (46 %), 6,800 tokens/s, 21 s left`; `elapsed` in seconds."""
+    """`activations: 120,000 of 262,144 tokens (46 %), 6,800 tokens/s, 21 s left`; `elapsed` in seconds.
+
+    The step's note follows; a rate below 10 has a decimal, as features may take seconds each.
+    """
     rate = step.done / elapsed if elapsed else 0.0
     if not step.total or not rate:
-        return f"{step.what}: {step.done:,} {step.unit}"
+        return _noted(f"{step.what}: {step.done:,} {step.unit}", step)
     left = (step.total - step.done) / rate
     share = step.done / step.total
-    return (
-        f"{step.what}: {step.done:,} of {step.total:,} {step.unit} ({share:.0%}), {rate:,.0f} {step.unit}/s, "
-        f"{left:,.0f} s left"
+    shown_rate = f"{rate:,.1f}" if rate < SLOW_RATE else f"{rate:,.0f}"
+    return _noted(
+        f"{step.what}: {step.done:,} of {step.total:,} {step.unit} ({share:.0%}), {shown_rate} {step.unit}/s, "
+        f"{left:,.0f} s left",
+        step,
     )
+
+
+def _noted(line: str, step: Step) -> str:
+    return f"{line}, {step.note}" if step.note else line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,19 +42,40 @@ def show_feature(
     series: Annotated[str | None, typer.Option(help="Series, where several have a checkpoint of this name.")] = None,
     analysis: Annotated[str, typer.Option(help="Name of the analysis.")] = "default",
     n_samples: Annotated[int, typer.Option("-n", min=0, help="Contexts to show of each subsample.")] = N_SAMPLES,
+    whole_story: Annotated[
+        bool,
+        typer.Option(
+            "--explanation",
+            help="Show how the explanation came about instead: scores, what its judge got wrong, prompt, answer, cost, "
+            "and the explanations before.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show on which contexts a feature activates, which tokens it promotes, and its explanation."""
+    from sae_assets.cli.explanation_view import print_story, story_json
     from sae_assets.cli.feature_view import feature_json, print_feature
     from sae_assets.disk.layout import default_data_folder
+    from sae_assets.runners.explanation_story import read_story
     from sae_assets.store.connection import connect
+    from sae_assets.store.failures import failures_of
     from sae_assets.store.lookup import find_analysis
     from sae_assets.store.reading import read_feature
 
     with connect(None, default_data_folder()) as store:
         found = find_analysis(store, name, series, analysis)
         feature = read_feature(store, found.sae.id, analysis, index)
-    if as_json:
-        print(json.dumps(feature_json(found, feature, n_samples), indent=2, ensure_ascii=False))
+        story = read_story(store, found, feature) if whole_story else None
+        failures = failures_of(store, found.sae.id, analysis, [index]) if feature.explanation is None else []
+    if story is not None and as_json:
+        _print_json(story_json(found, index, story))
+    elif story is not None:
+        print_story(found, index, story)
+    elif as_json:
+        _print_json(feature_json(found, feature, n_samples))
     else:
-        print_feature(found, feature, n_samples)
+        print_feature(found, feature, n_samples, failures[0] if failures else None)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))

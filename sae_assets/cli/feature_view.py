@@ -12,8 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sae_assets.cli.colouring import coloured, legend, visible
+from sae_assets.cli.explanation_view import failure_line
 from sae_assets.runners.feature_examples import window_of
 from sae_assets.store.features import StoredFeature, StoredSample
+from sae_assets.store.kept_documents import ExplanationFailureDocument
 from sae_assets.store.lookup import FoundAnalysis
 from sae_assets.store.set_documents import TokenLogitDocument
 
@@ -21,10 +23,18 @@ WINDOW_TOKENS = 40
 """Tokens that are shown around a peak."""
 
 
-def print_feature(found: FoundAnalysis, feature: StoredFeature, n_samples: int, console: Console | None = None) -> None:
-    """Prints the feature's explanation, statistics, output tokens and samples."""
+def print_feature(
+    found: FoundAnalysis,
+    feature: StoredFeature,
+    n_samples: int,
+    failure: ExplanationFailureDocument | None = None,
+    console: Console | None = None,
+) -> None:
+    """Prints the feature's explanation, or why it has none, then statistics, output tokens and samples."""
     console = console or Console(highlight=False)
     parts: list[Text | Table] = [_head(found, feature), _statistics(feature)]
+    if failure is not None:
+        parts.insert(1, failure_line(failure))
     if feature.logits is not None:
         parts.append(_output_tokens({"promotes": feature.logits.top, "suppresses": feature.logits.bottom}))
     console.print(Rule(Text(f"{found.sae.id}  feature {feature.index}", style="bold"), align="left"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
-from sae_assets.settings import AnalyzeSAESettings, AutoInterpSettings, DirectLogitAttributeSettings
+from sae_assets.settings import AnalyzeSAESettings, AutoInterpSettings, DirectLogitAttributeSettings, UserError
 from sae_assets.settings.load import load_settings
 
 SettingsFile = Annotated[Path, typer.Argument(metavar="FILE", help="Settings in TOML, YAML or JSON.")]
@@ -45,10 +47,52 @@ def dla(file: SettingsFile) -> None:
     print(f"{settings.sae_series}/{settings.sae_name}: logits of {len(logits.maximum):,} features ({logits.variant}).")
 
 
-def interpret(file: SettingsFile) -> None:
-    """Explain features by a language model and score the explanations (`auto_interp`)."""
-    settings = load_settings(file, AutoInterpSettings)
+def interpret(
+    file: SettingsFile,
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="TERMS", help="Features to explain: '0-499, alive, density 1e-5..1e-2, sample 200'."),
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="DOLLARS", help="End when this much is spent; what is done is stored.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="End when this many tokens are paid for.")] = None,
+    max_workers: Annotated[int | None, typer.Option(help="Features to explain at a time.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost and ask nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Explain features by a language model and score the explanations (`auto_interp`); flags count before the file."""
+    flags = {"features": features, "max_cost": max_cost, "max_tokens": max_tokens, "max_workers": max_workers}
+    settings = with_flags(load_settings(file, AutoInterpSettings), flags)
+    if dry_run:
+        from sae_assets.cli.interpretation_view import estimate_json, print_estimate
+        from sae_assets.runners.interpretation_estimate import estimate_cost
+
+        estimate = estimate_cost(settings)
+        print(json.dumps(estimate_json(estimate), indent=2)) if as_json else print_estimate(estimate)
+        return
+    from sae_assets.cli.interpretation_view import print_failures, report_json
     from sae_assets.runners.interpret import auto_interp
 
     report = auto_interp(settings)
-    print(f"{settings.sae_series}/{settings.sae_name}: {report.sentence}")
+    if as_json:
+        print(json.dumps(report_json(report), indent=2))
+    else:
+        print(f"{settings.sae_series}/{settings.sae_name}: {report.sentence}")
+        print_failures(report.failures)
+
+
+def with_flags(settings: AutoInterpSettings, flags: dict[str, Any]) -> AutoInterpSettings:
+    """The settings with what the command line sets in place of what the file says.
+
+    Raises:
+        UserError: a flag's value is not one that the setting of its name may have.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        return AutoInterpSettings.model_validate(settings.model_dump() | given)
+    except ValidationError as error:
+        mistake = error.errors(include_url=False)[0]
+        flag = str(mistake["loc"][0]).replace("_", "-")
+        message = mistake["msg"].removeprefix("Value error, ")
+        raise UserError(f"--{flag}: {message[:1].lower() + message[1:]}.") from None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 from jaxtyping import Float32
 
+from sae_assets.interpretation.records import Usage
 from sae_assets.settings.embedding import EmbeddingConfig
 from sae_assets.settings.errors import UnreachableError, UserError
 
@@ -22,6 +23,26 @@ BATCH = 256
 """Most texts that are sent at once."""
 
 Vectors = Float32[np.ndarray, "text dimension"]
+
+
+class Embedded(NamedTuple):
+    """Texts as vectors."""
+
+    vectors: Vectors
+    """What each text means, of length 1; zeros for a text that was refused."""
+    usage: Usage
+    """What they took; nothing for a model on this machine."""
+
+
+class EmbeddedPart(NamedTuple):
+    """What came with one answer of the endpoint."""
+
+    where: slice
+    """Which of the texts it is about."""
+    vectors: Vectors
+    """Their vectors, of length 1."""
+    usage: Usage
+    """What this request took; its cost only where the endpoint itself says it."""
 
 
 class EmbeddingError(UnreachableError):
@@ -77,15 +98,24 @@ class Embedder:
             EmbeddingError: the endpoint gave no vectors.
             RefusedError: it refused each text of a batch.
         """
-        batches = [self._batch(texts[first : first + BATCH], is_urgent) for first in range(0, len(texts), BATCH)]
-        return np.concatenate(batches) if batches else np.zeros((0, self._n_dimensions or 0), np.float32)
+        vectors = np.zeros((len(texts), self._n_dimensions or 0), np.float32)
+        for part in self.parts(texts, is_urgent=is_urgent):
+            if not vectors.shape[-1]:
+                vectors = np.zeros((len(texts), part.vectors.shape[-1]), np.float32)
+            vectors[part.where] = part.vectors
+        return vectors
 
-    def _batch(self, texts: Sequence[str], is_urgent: bool) -> Vectors:
-        """The vectors of a batch; halves of one that is refused are sent alone, down to the text that is to blame."""
+    def parts(self, texts: Sequence[str], *, is_urgent: bool = False) -> Iterator[EmbeddedPart]:
+        """The vectors as they come, in no part those of a text that the endpoint refuses; raises what `embed` does."""
+        for first in range(0, len(texts), BATCH):
+            yield from self._batch(texts, slice(first, min(first + BATCH, len(texts))), is_urgent)
+
+    def _batch(self, texts: Sequence[str], batch: slice, is_urgent: bool) -> Iterator[EmbeddedPart]:
+        """The parts of a batch; halves of one that is refused are sent alone, down to the text that is to blame."""
         endpoint = self._opened()
-        vectors: Vectors | None = None
+        is_answered = False
         refusal: RefusedError | None = None
-        parts = [slice(0, len(texts))]
+        parts = [batch]
         while parts:
             part = parts.pop()
             try:
@@ -96,17 +126,15 @@ class Embedder:
                 if middle > part.start:
                     parts += [slice(middle, part.stop), slice(part.start, middle)]
                 continue
-            answer = self._read(body, part.stop - part.start, endpoint)
-            if vectors is None:
-                vectors = np.zeros((len(texts), answer.shape[-1]), np.float32)
-            vectors[part] = answer
-        if vectors is None:
-            assert refusal is not None, "a part that is not refused has vectors"
+            yield self._read(body, part, endpoint)
+            is_answered = True
+        if refusal is not None and not is_answered:
             raise refusal
-        return vectors
 
-    def _read(self, body: str, n_texts: int, endpoint: EmbeddingEndpoint) -> Vectors:
-        vectors = _vectors(body)
+    def _read(self, body: str, part: slice, endpoint: EmbeddingEndpoint) -> EmbeddedPart:
+        answer = _answer(body)
+        vectors = _vectors(answer)
+        n_texts = part.stop - part.start
         if vectors is None or len(vectors) != n_texts:
             raise EmbeddingError(
                 f"What answers at {endpoint.place} does not speak the embeddings protocol; "
@@ -118,7 +146,7 @@ class Embedder:
                 f"The embedding model {self._cfg.model!r} gave {vectors.shape[-1]} dimensions, not "
                 f"{self._n_dimensions}; set SAE_ASSETS_EMBEDDING_DIMENSIONS to what it can give, and start again."
             )
-        return vectors
+        return EmbeddedPart(part, vectors, _usage(answer.get("usage")))
 
     def _opened(self) -> EmbeddingEndpoint:
         with self._opening:
@@ -153,10 +181,19 @@ def _checked(cfg: EmbeddingConfig) -> str | None:
     return key
 
 
-def _vectors(body: str) -> Vectors | None:
+def _answer(body: str) -> Mapping[str, Any]:
+    """The fields of an answer; none where it is no JSON object."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, Mapping) else {}
+
+
+def _vectors(answer: Mapping[str, Any]) -> Vectors | None:
     """The vectors of an answer, in the order of the texts, made one long; None where it is no such answer."""
     try:
-        answers = sorted(json.loads(body)["data"], key=lambda one: one["index"])
+        answers = sorted(answer["data"], key=lambda one: one["index"])
         vectors = np.array([one["embedding"] for one in answers], np.float32)
     except (ValueError, KeyError, TypeError, OverflowError):
         return None
@@ -164,6 +201,16 @@ def _vectors(body: str) -> Vectors | None:
     if vectors.ndim != 2 or not np.isfinite(lengths).all():
         return None
     return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def _usage(counted: object) -> Usage:
+    counts = counted if isinstance(counted, Mapping) else {}
+    n_tokens, cost = counts.get("prompt_tokens") or counts.get("total_tokens"), counts.get("cost")
+    return Usage(
+        requests=1,
+        prompt_tokens=n_tokens if isinstance(n_tokens, int) else 0,
+        cost=float(cost) if isinstance(cost, int | float) else None,
+    )
 
 
 def _is_address(url: str) -> bool:

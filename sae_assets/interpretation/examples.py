@@ -24,7 +24,9 @@ class ExampleSplit:
     scoring: tuple[ExampleWindow, ...]
     """Active windows held back for the scorers, strongest first."""
     silent: tuple[ExampleWindow, ...]
-    """Windows without any activation, for the scorers."""
+    """Windows without any activation, for the scorers; the hard ones first."""
+    n_hard: int = 0
+    """How many of the silent windows are of the nearest features."""
 
     def __post_init__(self) -> None:
         windows = (*self.explaining, *self.scoring, *self.silent)
@@ -32,14 +34,23 @@ class ExampleSplit:
         assert len({window.text for window in windows}) == len(windows), "a text is in two parts of the split"
         assert all(window.peak == 0 for window in self.silent), "a silent window is active"
 
+    def draw_active(self, n_windows: int, rng: random.Random) -> list[ExampleWindow]:
+        """At most this many windows to score on, from each decile of peak activation in turn."""
+        return [ranked.window for ranked in across_deciles(self.scoring, rng)[:n_windows]]
+
+    def draw_silent(self, n_windows: int, rng: random.Random) -> list[ExampleWindow]:
+        """At most this many silent windows at random; others than hard ones only where these are too few."""
+        hard, others = self.silent[: self.n_hard], self.silent[self.n_hard :]
+        return [*rng.sample(hard, len(hard)), *rng.sample(others, len(others))][:n_windows]
+
 
 def split_examples(feature: FeatureExamples, n_explaining: int, n_silent: int) -> ExampleSplit:
     """Divides a feature's windows between explaining and scoring.
 
     Every subsample gives every other window to either side, so that both see the strongest windows and all magnitude
     bands. The explainer gets at most `n_explaining` and at most half of all (one where there is only one); the rest is
-    for scoring. A window without text, or with a context or text already taken, is left out; so is one that is listed
-    as non-activating and has an activation.
+    for scoring. Of silent windows the hard ones are taken first. A window without text, or with a context or text
+    already taken, is left out; so is one that is listed as silent and has an activation.
     """
     groups = _distinct(feature.activating)
     n_windows = sum(map(len, groups))
@@ -50,8 +61,9 @@ def split_examples(feature: FeatureExamples, n_explaining: int, n_silent: int) -
 
     active = [window for group in groups for window in group]
     contexts, texts = {window.context_idx for window in active}, {window.text for window in active}
-    silent = _unseen((window for window in feature.non_activating if window.peak == 0), contexts, texts)
-    return ExampleSplit(_strongest_first(explaining), _strongest_first(scoring), tuple(silent[:n_silent]))
+    hard = _unseen(_silent(feature.hard_negatives), contexts, texts)[:n_silent]
+    silent = [*hard, *_unseen(_silent(feature.non_activating), contexts, texts)][:n_silent]
+    return ExampleSplit(_strongest_first(explaining), _strongest_first(scoring), tuple(silent), len(hard))
 
 
 class Ranked(NamedTuple):
@@ -79,6 +91,10 @@ def _distinct(groups: Sequence[ExampleGroup]) -> list[list[ExampleWindow]]:
     contexts: set[int] = set()
     texts: set[str] = set()
     return [_unseen((window for window in group.windows if window.peak > 0), contexts, texts) for group in groups]
+
+
+def _silent(windows: Iterable[ExampleWindow]) -> Iterable[ExampleWindow]:
+    return (window for window in windows if window.peak == 0)
 
 
 def _unseen(windows: Iterable[ExampleWindow], contexts: set[int], texts: set[str]) -> list[ExampleWindow]:

@@ -9,7 +9,9 @@ import openai
 
 from sae_assets.settings import UserError
 
+REFUSED_KEY = (401, 403)
 PAYMENT_REQUIRED = 402
+NOT_FOUND = 404
 QUOTA_CODE = "insufficient_quota"
 
 
@@ -85,12 +87,12 @@ def describe(error: openai.OpenAIError, endpoint: Endpoint) -> EndpointError:
     if not isinstance(error, openai.APIStatusError):
         return EndpointError(f"The endpoint {place} gave no usable answer ({endpoint.redacted(str(error))}).")
     status = error.status_code
-    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+    if status in REFUSED_KEY:
         return EndpointUnusableError(
             f"The endpoint {place} refused the API key (status {status}); "
             f"set OPENAI_API_KEY to a key that may use {model!r}."
         )
-    if isinstance(error, openai.NotFoundError):
+    if status == NOT_FOUND:
         return EndpointUnusableError(
             f"The endpoint {place} does not know the model {model!r} or the address is wrong (status {status}): "
             f"{_words(error, endpoint)}; check openai_model and openai_base_url (it often ends in /v1)."

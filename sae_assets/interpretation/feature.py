@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from sae_assets.interpretation.client import LLMClient
+from sae_assets.interpretation.answers import ExplanationAnswer
+from sae_assets.interpretation.asking import LLM, Answer, PendingError, Question, ask
 from sae_assets.interpretation.examples import split_examples
 from sae_assets.interpretation.explainers import EXPLAINERS
 from sae_assets.interpretation.failures import EndpointError, EndpointUnusableError
@@ -21,14 +22,17 @@ from sae_assets.settings import AutoInterpConfig
 
 
 def interpret_feature(
-    feature: FeatureExamples, cfg: AutoInterpConfig, scorers: Mapping[str, Scorer], client: LLMClient
+    feature: FeatureExamples, cfg: AutoInterpConfig, scorers: Mapping[str, Scorer], llm: LLM
 ) -> FeatureExplanation | FailedExplanation:
     """Explains a feature and scores the explanation on windows that the explainer did not see.
 
     A score that the endpoint fails to give is None with the reason; the explanation, which is paid for, is kept.
 
     Raises:
-        EndpointUnusableError: the explanation cannot be asked for, nor can any other.
+        EndpointUnusableError: nothing can be asked for, by this feature or another; the cache has what was answered.
+        BudgetEndedError: the run may not pay for all of it; likewise.
+        PendingError: the explanation or some of the scores come with a batch; every scorer has asked what it can.
+        UserError: nothing more can be asked in this run.
     """
     began = time.monotonic()
     examples = split_examples(feature, cfg.n_activating_examples, cfg.n_non_activating_examples)
@@ -38,7 +42,7 @@ def interpret_feature(
     prompt = explainer.prompt(cfg.include_cot)
     messages = prompt.fill(**explainer.prompt_fields(feature, examples.explaining, cfg.activation_threshold))
     try:
-        answer = client.ask(messages, explainer.answer(cfg.include_cot))
+        answer = _explanation(llm, Question(messages, explainer.answer(cfg.include_cot)))
     except EndpointUnusableError:
         raise
     except EndpointError as error:
@@ -47,7 +51,7 @@ def interpret_feature(
         return FailedExplanation(feature.index, f"There is no explanation, as {answer.problem}.", "answer")
     text = answer.value.final_explanation
     task = Task(feature.index, feature.max_activation, text, examples, cfg)
-    scores = tuple(_score(name, scorer, task, client) for name, scorer in scorers.items())
+    scores = _scores(scorers, task, llm)
     return FeatureExplanation(
         index=feature.index,
         text=text,
@@ -64,8 +68,27 @@ def interpret_feature(
     )
 
 
-def _score(name: str, scorer: Scorer, task: Task, client: LLMClient) -> Score:
-    try:
-        return scorer(task, client)
-    except EndpointError as error:
-        return Score(name, None, 0, 0, None, None, Usage(), str(error))
+def _explanation(llm: LLM, question: Question[ExplanationAnswer]) -> Answer[ExplanationAnswer]:
+    """The answer; in place of one that an earlier run got and could not read, a new one is asked for."""
+    answer = ask(llm, question)
+    while answer.value is None and answer.usage.n_from_cache:
+        question = question._replace(attempt=question.attempt + 1)
+        answer = ask(llm, question)
+    return answer
+
+
+def _scores(scorers: Mapping[str, Scorer], task: Task, llm: LLM) -> tuple[Score, ...]:
+    scores: list[Score] = []
+    pending: PendingError | None = None
+    for name, scorer in scorers.items():
+        try:
+            scores.append(scorer(task, llm))
+        except PendingError as error:
+            pending = error
+        except EndpointUnusableError:
+            raise
+        except EndpointError as error:
+            scores.append(Score(name, None, 0, 0, None, None, Usage(), str(error)))
+    if pending is not None:
+        raise pending
+    return tuple(scores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,12 +26,12 @@ class ExampleWindow:
         if len(self.pieces) != len(self.activations):
             raise ValueError(f"{len(self.pieces)} pieces with {len(self.activations)} activations")
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The window as plain text."""
         return "".join(self.pieces)
 
-    @property
+    @cached_property
     def peak(self) -> float:
         """Largest activation in the window; 0 where the feature is silent."""
         return float(self.activations.max(initial=0.0))
@@ -61,10 +62,14 @@ class FeatureExamples:
     """Output tokens that the feature promotes most, the first most of all; empty where not computed."""
     bottom_logits: tuple[str, ...] = ()
     """Output tokens that it suppresses most."""
+    hard_negatives: Sequence[ExampleWindow] = ()
+    """Windows of the nearest features in which this one is verified to be silent; empty unless asked for."""
+    n_failed: int = 0
+    """Earlier runs whose explanation could not be read; the next question is a new one to the cache."""
 
 
 class Usage(NamedTuple):
-    """What was asked of the endpoint."""
+    """What was asked of a model, now or, where the answers came from the cache, when they were asked first."""
 
     requests: int = 0
     """Requests that were answered."""
@@ -72,16 +77,37 @@ class Usage(NamedTuple):
     """Tokens read by the model, by the answers' usage fields; 0 where the endpoint reports none."""
     completion_tokens: int = 0
     """Tokens written by the model, counted likewise."""
+    reread_tokens: int = 0
+    """Those of the prompt tokens that the endpoint had in its own cache, which many sell for less."""
+    cost: float | None = None
+    """What it cost, in US dollars; None where neither the endpoint nor the price table says."""
+    n_from_cache: int = 0
+    """Those of the requests that this run took from its cache of answers, and did not pay for again."""
 
     @staticmethod
     def total(parts: Iterable[Usage]) -> Usage:
-        """All parts together."""
-        requests, prompt_tokens, completion_tokens = 0, 0, 0
-        for part in parts:
-            requests += part.requests
-            prompt_tokens += part.prompt_tokens
-            completion_tokens += part.completion_tokens
-        return Usage(requests, prompt_tokens, completion_tokens)
+        """All parts together; what has no known cost adds none."""
+        every = list(parts)
+        costs = [part.cost for part in every if part.cost is not None]
+        return Usage(
+            sum(part.requests for part in every),
+            sum(part.prompt_tokens for part in every),
+            sum(part.completion_tokens for part in every),
+            sum(part.reread_tokens for part in every),
+            sum(costs) if costs else None,
+            sum(part.n_from_cache for part in every),
+        )
+
+
+class Verdict(NamedTuple):
+    """What a judge said of one window."""
+
+    context_idx: int
+    """The context that the window is cut from."""
+    is_positive: bool
+    """What a judge with a perfect explanation says."""
+    said: bool | None
+    """What this one said; None where its answer could not be read."""
 
 
 class Counts(NamedTuple):
@@ -139,7 +165,7 @@ class Score:
     """How well an explanation did by one measure."""
 
     scorer: str
-    """Name of the measure: "detection", "fuzzing", "simulation"."""
+    """Name of the measure, as in `scorer_type` of the settings."""
     value: float | None
     """The measure's value; None where it could not be taken, for the `reason` given."""
     n: int
@@ -154,6 +180,8 @@ class Score:
     """What was asked for this score."""
     reason: str | None = None
     """Why there is no value."""
+    verdicts: tuple[Verdict, ...] = ()
+    """What the judge said of each window, for yes-or-no measures."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +199,7 @@ class FeatureExplanation:
     scores: tuple[Score, ...]
     """One for each scorer of the settings, in their order."""
     explainer: str
-    """Form of the prompt: "openai", "neuronpedia"."""
+    """Form of the prompt: "openai", "delphi", "neuronpedia"."""
     model: str
     """The model that answered, as the endpoint names it."""
     prompt_hash: str

@@ -20,13 +20,19 @@ LONGEST_SERVER_WAIT = 300.0
 """Seconds; a server that asks for a longer wait is not asked again."""
 
 
-def retrying(first_wait: float, closing: threading.Event, has_answered: Callable[[], bool]) -> Retrying:
+def retrying(
+    first_wait: float,
+    closing: threading.Event,
+    has_answered: Callable[[], bool],
+    keep_quiet: Callable[[float], object] = lambda _seconds: None,
+) -> Retrying:
     """Repeats a call on passing failures, at most six times in all.
 
     Args:
         first_wait: seconds that the first wait is drawn from; it doubles each time, up to a minute.
         closing: set to end all waits and repetitions at once.
         has_answered: an endpoint that never answered is tried only once more when it cannot be reached.
+        keep_quiet: told the seconds that the server asks to wait, so that others wait too.
     """
 
     def is_enough(state: RetryCallState) -> bool:
@@ -38,7 +44,10 @@ def retrying(first_wait: float, closing: threading.Event, has_answered: Callable
     def wait(state: RetryCallState) -> float:
         error = _error(state)
         asked = retry_after(error.response.headers) if isinstance(error, openai.APIStatusError) else None
-        return backoff(state) if asked is None else asked
+        if asked is None:
+            return backoff(state)
+        keep_quiet(asked)
+        return asked
 
     return Retrying(
         retry=retry_if_exception(is_passing),

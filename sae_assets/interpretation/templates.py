@@ -15,6 +15,8 @@ from pydantic import BaseModel
 USER_PART = "=== user ===\n"
 """The line of a template file that divides the system message from the user's."""
 
+ANSWER_FORMAT = "Answer with one JSON object and nothing else. Its fields, in this order:"
+
 
 class Messages(NamedTuple):
     """A prompt as it is sent."""
@@ -47,14 +49,19 @@ class Prompt:
 @cache
 def load_prompt(name: str, answer: type[BaseModel]) -> Prompt:
     """The template `prompts/<name>.txt` with the description of `answer` in place of `$answer_format`."""
-    text = (files("sae_assets.interpretation") / "prompts" / f"{name}.txt").read_text(encoding="utf-8")
+    return parse_prompt((files("sae_assets.interpretation") / "prompts" / f"{name}.txt").read_text("utf-8"), answer)
+
+
+def parse_prompt(text: str, answer: type[BaseModel]) -> Prompt:
+    """The prompt that a template's text makes; its version changes with all that decides the answer but the feature."""
     system, user = text.split(USER_PART)
     system = system.strip().replace("$answer_format", answer_format(answer).replace("$", "$$"))
+    user = user.strip()
     version = hashlib.sha256("\n".join([system, user, json.dumps(answer.model_json_schema())]).encode()).hexdigest()
-    return Prompt(Template(system), Template(user.strip()), version[:12])
+    return Prompt(Template(system), Template(user), version[:12])
 
 
 def answer_format(answer: type[BaseModel]) -> str:
     """The answer's fields in words, for models that are not held to a schema."""
     lines = [f"- {json.dumps(name)}: {field.description}" for name, field in answer.model_fields.items()]
-    return "Answer with one JSON object and nothing else. Its fields, in this order:\n" + "\n".join(lines)
+    return "\n".join([ANSWER_FORMAT, *lines])

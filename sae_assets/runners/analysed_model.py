@@ -13,6 +13,7 @@ from sae_assets.settings.model import LanguageModelConfig
 from sae_assets.settings.runs import AnalyzeSAESettings
 from sae_assets.settings.sae import PretrainedSAE
 from sae_assets.store.connection import Store
+from sae_assets.store.documents import AnalysisDocument
 from sae_assets.store.lookup import FoundAnalysis, stored_config
 
 TEXT = "text"
@@ -73,6 +74,24 @@ class TextReading:
     """Whether the text was longer than what can be read."""
 
 
+def settings_of(analysis: AnalysisDocument) -> AnalyzeSAESettings:
+    """The settings that an analysis was run with.
+
+    Raises:
+        UserError: it came without its settings or by another version.
+    """
+    try:
+        return AnalyzeSAESettings.model_validate(analysis.settings)
+    except ValidationError:
+        raise _of_another_version(analysis) from None
+
+
+def analysed_sae(found: FoundAnalysis, settings: AnalyzeSAESettings) -> PretrainedSAE:
+    """The checkpoint of an analysis, where it lies now and on the device that it was analysed on."""
+    device = settings.sae.device if settings.device_type == "auto" else settings.device_type
+    return settings.sae.model_copy(update={"pretrained_name_or_path": found.sae.path, "device": device})
+
+
 def analysed_model(store: Store, found: FoundAnalysis) -> AnalysedModel:
     """The model and the SAE of a published analysis.
 
@@ -80,28 +99,31 @@ def analysed_model(store: Store, found: FoundAnalysis) -> AnalysedModel:
         UserError: the analysis came without its settings or by another version, or no language model is known.
     """
     sae, analysis = found.sae, found.analysis
+    settings = settings_of(analysis)
     try:
-        settings = AnalyzeSAESettings.model_validate(analysis.settings)
         model = settings.model or _stored_model(store, sae.model_name)
     except ValidationError:
-        raise UserError(
-            f"The analysis {analysis.id!r} was published without its settings or by another version; run it again."
-        ) from None
+        raise _of_another_version(analysis) from None
     if model is None:
         raise UserError(
             f"The analysis {analysis.id!r} read activations from disk and does not say which language model made them; "
             "give `model` in its settings and run it again."
         )
-    device = settings.sae.device if settings.device_type == "auto" else settings.device_type
     return AnalysedModel(
         key=analysis.id,
-        sae=settings.sae.model_copy(update={"pretrained_name_or_path": sae.path, "device": device}),
+        sae=analysed_sae(found, settings),
         sae_identity=analysis.identity,
         hook_point=sae.hook_point or sae.config["hook_point_in"],
         model=model,
         factory=_one_text(settings.activation_factory),
         ignore_token_ids=tuple(settings.analyzer.ignore_token_ids or ()),
         amp_dtype=settings.amp_dtype,
+    )
+
+
+def _of_another_version(analysis: AnalysisDocument) -> UserError:
+    return UserError(
+        f"The analysis {analysis.id!r} was published without its settings or by another version; run it again."
     )
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float32
-from pydantic import ValidationError
 
 from sae_assets.activations.cached_source import SourceOnDisk
 from sae_assets.analysis.changes import Pairs
@@ -18,11 +16,12 @@ from sae_assets.analysis.encoding import BLOCK_TOKENS
 from sae_assets.analysis.matching import TrainedFeatures, feature_changes, live_pairs
 from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder
 from sae_assets.disk.layout import DataFolder
-from sae_assets.engine.device import device_lease
+from sae_assets.engine.device import leased
 from sae_assets.engine.progress import Progress, Step, silent
+from sae_assets.runners.analysed_model import settings_of
 from sae_assets.runners.comparable import comparable, finished_comparison
 from sae_assets.runners.text_activations import load_sae
-from sae_assets.settings import AnalyzeSAESettings, UserError, torch_dtype
+from sae_assets.settings import torch_dtype
 from sae_assets.store.columns import read_feature_columns
 from sae_assets.store.comparisons import StoredComparison, save_comparison
 from sae_assets.store.connection import Store
@@ -76,7 +75,7 @@ def compare_checkpoints(
     if stored is not None:
         return stored
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    with _alone_on(device, progress):
+    with leased(device, progress):
         before, after = (_loaded(store, found, device) for found in (pair.first, pair.second))
         source = SourceOnDisk(data.source(pair.first.analysis.source or ""))
         pairs = live_pairs(before.features, after.features, progress)
@@ -85,20 +84,8 @@ def compare_checkpoints(
     return save_comparison(store, before.analysis, after.analysis, changes, correlated.n_tokens, correlated.note)
 
 
-def _alone_on(device: str, progress: Progress) -> AbstractContextManager[None]:
-    if device == "cpu":
-        return nullcontext()
-    return device_lease(device, lambda: progress(Step("waiting for the GPU", 0, None, "seconds")))
-
-
 def _loaded(store: Store, found: FoundAnalysis, device: str) -> _Checkpoint:
-    analysis = found.analysis
-    try:
-        settings = AnalyzeSAESettings.model_validate(analysis.settings)
-    except ValidationError:
-        raise UserError(
-            f"The analysis {analysis.id!r} was published without its settings or by another version; run it again."
-        ) from None
+    analysis, settings = found.analysis, settings_of(found.analysis)
     place = {"pretrained_name_or_path": found.sae.path, "device": device}
     columns = read_feature_columns(store, analysis)
     sae = load_sae(settings.sae.model_copy(update=place), analysis.identity)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sae_assets.interpretation.records import ExampleGroup, ExampleWindow, FeatureExamples
 from sae_assets.interpretation.windows import example_window
 from sae_assets.settings import NON_ACTIVATING
@@ -23,8 +25,14 @@ def window_of(sample: StoredSample, max_length: int) -> ExampleWindow:
     )
 
 
-def examples_of(feature: StoredFeature, max_length: int) -> FeatureExamples:
-    """All samples of a feature as windows, with the output tokens where they are known."""
+def examples_of(
+    feature: StoredFeature, max_length: int, hard_negatives: Sequence[ExampleWindow] = (), n_failed: int = 0
+) -> FeatureExamples:
+    """All samples of a feature as windows, with the output tokens where they are known.
+
+    Args:
+        hard_negatives, n_failed: as in `FeatureExamples`.
+    """
     groups = {name: [window_of(sample, max_length) for sample in group] for name, group in feature.samples.items()}
     silent = groups.pop(NON_ACTIVATING, [])
     logits = feature.logits
@@ -35,4 +43,6 @@ def examples_of(feature: StoredFeature, max_length: int) -> FeatureExamples:
         non_activating=silent,
         top_logits=tuple(token.text for token in logits.top) if logits else (),
         bottom_logits=tuple(token.text for token in logits.bottom) if logits else (),
+        hard_negatives=hard_negatives,
+        n_failed=n_failed,
     )

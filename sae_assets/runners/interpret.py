@@ -2,52 +2,35 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
 
 from sae_assets.disk.layout import DataFolder, default_data_folder
 from sae_assets.engine.progress import Progress, silent
 from sae_assets.engine.progress_bar import progress_or_bar
-from sae_assets.interpretation.interpret import interpret_features
-from sae_assets.interpretation.records import FailedExplanation, FeatureExplanation, Score
+from sae_assets.interpretation.answer_cache import AnswerCache
+from sae_assets.interpretation.batch.rounds import interpret_in_batches
+from sae_assets.interpretation.budget import Ledger
+from sae_assets.interpretation.client import LLMClient
+from sae_assets.interpretation.embedders import open_embedder
+from sae_assets.interpretation.interpret import Outcome, interpret_features
+from sae_assets.interpretation.metered import MeteredLLM
+from sae_assets.interpretation.pricing import price_for
+from sae_assets.interpretation.records import FailedExplanation
+from sae_assets.interpretation.vector_cache import VectorCache
+from sae_assets.runners.explanation_documents import explanation_document, failure_document
 from sae_assets.runners.explanation_file import write_explanations
-from sae_assets.runners.feature_examples import examples_of
+from sae_assets.runners.explanation_report import write_report
+from sae_assets.runners.grouped_writer import GroupedWriter
+from sae_assets.runners.interpretation_report import InterpretationReport, budget_in_words
+from sae_assets.runners.interpretation_work import InterpretationWork, interpretation_work
 from sae_assets.settings import AutoInterpSettings
 from sae_assets.store.connection import Store, connect
-from sae_assets.store.explanations import (
-    explained_features,
-    explanations_of,
-    record_explained,
-    save_explanations,
-)
-from sae_assets.store.kept_documents import ExplanationVersionDocument
-from sae_assets.store.lookup import find_analysis
-from sae_assets.store.reading import read_features
-
-
-@dataclass(frozen=True)
-class InterpretationReport:
-    """What came of a run."""
-
-    n_explained: int
-    """Features that were explained now."""
-    n_kept: int
-    """Features whose explanation was there already and was kept."""
-    failures: tuple[FailedExplanation, ...]
-    """Features that could not be explained; the next run tries them again."""
-
-    @property
-    def sentence(self) -> str:
-        """The report as a person reads it."""
-        kept = f", {self.n_kept:,} explanations were there already" if self.n_kept else ""
-        if not self.failures:
-            return f"{self.n_explained:,} features explained{kept}."
-        first = self.failures[0]
-        return (
-            f"{self.n_explained:,} features explained{kept}; {len(self.failures):,} could not be, the first of them "
-            f"feature {first.index}: {first.reason}"
-        )
+from sae_assets.store.explanations import explanations_of, record_explained, save_explanations
+from sae_assets.store.failures import save_failures
+from sae_assets.store.kept_documents import ExplanationFailureDocument, ExplanationVersionDocument
 
 
 def auto_interp(
@@ -56,8 +39,8 @@ def auto_interp(
     """Explains the features of an analysis and scores the explanations; every answer is stored as it comes.
 
     Args:
-        data: where the bundled server and the table of explanations lie; `SAE_ASSETS_DATA` or `data` in the working
-            directory where not given.
+        data: where the bundled server, the cache of answers and the table of explanations lie; `SAE_ASSETS_DATA` or
+            `data` in the working directory where not given.
         progress: told how far the work is; a bar on the terminal where not given.
 
     Raises:
@@ -73,50 +56,90 @@ def explain_features(
     settings: AutoInterpSettings, store: Store, data: DataFolder, progress: Progress = silent
 ) -> InterpretationReport:
     """The same in a store that is open already."""
-    found = find_analysis(store, settings.sae_name, settings.sae_series, settings.analysis_name)
-    sae, analysis, cfg = found.sae, found.analysis, settings.auto_interp
-    kept = explained_features(store, sae.id, analysis.name, by_hand_only=cfg.overwrite_existing)
-    asked = range(analysis.d_sae) if settings.features is None else dict.fromkeys(settings.features)
-    wanted = [index for index in asked if index not in kept]
-    n_kept = len(asked) - len(wanted)
-    features = read_features(store, sae.id, analysis.name, wanted, alive_only=settings.features is None)
-    examples = (examples_of(feature, cfg.max_length) for feature in features)
-    total = min(len(wanted), max(analysis.n_alive - n_kept, 0)) if settings.features is None else len(wanted)
+    began = time.monotonic()
+    work = interpretation_work(settings, store)
+    cfg, analysis = work.cfg, work.found.analysis
+    ledger = Ledger(price_for(cfg), cfg.openai_model, max_cost=settings.max_cost, max_tokens=settings.max_tokens)
+
+    def write_explained(documents: list[ExplanationVersionDocument]) -> None:
+        save_explanations(store, documents)
+
+    def write_failed(documents: list[ExplanationFailureDocument]) -> None:
+        save_failures(store, documents)
+
     n_explained, failures = 0, []
-    with closing(interpret_features(examples, cfg, settings.max_workers, progress, total)) as outcomes:
+    with (
+        AnswerCache(data.answers) as cache,
+        GroupedWriter(write_explained) as explained,
+        GroupedWriter(write_failed) as failed,
+        closing(_outcomes(settings, work, store, data, cache, ledger, progress)) as outcomes,
+    ):
         for outcome in outcomes:
             if isinstance(outcome, FailedExplanation):
                 failures.append(outcome)
-                continue
-            save_explanations(store, [_document(outcome, sae.id, analysis.name)])
-            n_explained += 1
+                n_failed = work.n_failed.get(outcome.index, 0)
+                failed.put(failure_document(outcome, analysis, cfg.openai_model, n_failed))
+            else:
+                n_explained += 1
+                explained.put(explanation_document(outcome, analysis))
+    _publish(work, store, data)
+    return InterpretationReport(
+        n_explained,
+        len(work.kept),
+        tuple(failures),
+        n_remaining=len(work.indices) - n_explained - len(failures),
+        spent=ledger.spent,
+        saved=ledger.saved,
+        seconds=time.monotonic() - began,
+        ended_budget=budget_in_words(settings.max_cost, settings.max_tokens) if ledger.has_ended else None,
+    )
+
+
+def _outcomes(
+    settings: AutoInterpSettings,
+    work: InterpretationWork,
+    store: Store,
+    data: DataFolder,
+    cache: AnswerCache,
+    ledger: Ledger,
+    progress: Progress,
+) -> Generator[Outcome]:
+    """The features to explain, each once: explained or failed."""
+    cfg, max_workers, total = work.cfg, settings.max_workers, len(work.indices)
+    with closing(LLMClient(cfg)) as client, VectorCache(data.answers, only_new=not cfg.use_cache) as vectors:
+        embedder = partial(open_embedder, cfg, ledger, vectors)
+        if cfg.mode == "batch":
+            yield from interpret_in_batches(
+                lambda: work.examples(store, data, progress=progress),
+                cfg,
+                client,
+                cache,
+                ledger,
+                data.batches,
+                progress=progress,
+                total=total,
+                max_workers=max_workers,
+                embedder=embedder,
+            )
+        else:
+            yield from interpret_features(
+                work.examples(store, data, progress=progress),
+                cfg,
+                MeteredLLM(client, cfg, ledger, cache),
+                ledger=ledger,
+                max_workers=max_workers,
+                progress=progress,
+                total=total,
+                embedder=embedder,
+            )
+
+
+def _publish(work: InterpretationWork, store: Store, data: DataFolder) -> None:
+    """The numbers and files that are about all explanations of the analysis."""
+    sae, analysis = work.found.sae, work.found.analysis
     record_explained(store, sae.id, analysis.name)
     write_explanations(
         data.checkpoint(sae.series, sae.name, analysis.name).explanations,
         explanations_of(store, sae.id, analysis.name),
     )
-    return InterpretationReport(n_explained, n_kept, tuple(failures))
-
-
-def _document(explanation: FeatureExplanation, sae: str, analysis: str) -> ExplanationVersionDocument:
-    return ExplanationVersionDocument(
-        sae=sae,
-        analysis=analysis,
-        index=explanation.index,
-        text=explanation.text,
-        consistency=explanation.consistency,
-        complexity=explanation.complexity,
-        scores=[_score(score) for score in explanation.scores],
-        explainer=explanation.explainer,
-        model=explanation.model,
-        prompt_hash=explanation.prompt_hash,
-        prompt=explanation.prompt,
-        answer=explanation.answer,
-        usage=explanation.usage._asdict(),
-        seconds=explanation.seconds,
-    )
-
-
-def _score(score: Score) -> dict[str, Any]:
-    counts = score.counts and score.counts._asdict()
-    return asdict(score) | {"counts": counts, "usage": score.usage._asdict()}
+    write_report(store, data, work.found)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sae_assets.settings.activation import ActivationFactoryConfig
 from sae_assets.settings.analyzer import FeatureAnalyzerConfig
@@ -19,6 +19,7 @@ from sae_assets.settings.logits import DirectLogitAttributorConfig
 from sae_assets.settings.model import Dtype, LanguageModelConfig
 from sae_assets.settings.runs import AnalyzeSAESettings, AutoInterpSettings, DirectLogitAttributeSettings
 from sae_assets.settings.sae import PretrainedSAE, SAEOptions
+from sae_assets.settings.selection import checked_features
 
 
 class CheckpointActivations(ActivationFactoryConfig):
@@ -55,8 +56,13 @@ class AnalysisSettings(Settings):
     """How logits are attributed."""
     auto_interp: AutoInterpConfig = Field(default_factory=AutoInterpConfig)
     """The endpoint, the examples and the scorers."""
-    features: list[int] | None = None
-    """Indices of the features to explain; all alive ones where not set."""
+    features: Annotated[list[int] | str | None, BeforeValidator(checked_features)] = None
+    """Features to explain: a list of indices, or terms like "0-499, alive, density 1e-5..1e-2, sample 200"; all alive
+    ones where not set."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """US dollars that a run may spend on answers; what is done when they are spent is stored."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens, of prompts and answers together, that a run may pay for; likewise."""
     max_workers: int = Field(default=10, ge=1)
     """Features explained at a time."""
     checks: CheckBounds = Field(default_factory=CheckBounds)
@@ -111,6 +117,8 @@ class AnalysisSettings(Settings):
             model_name=self._name_of_model(),
             auto_interp=self.auto_interp,
             features=self.features,
+            max_cost=self.max_cost,
+            max_tokens=self.max_tokens,
             analysis_name=self.feature_analysis_name,
             max_workers=self.max_workers,
         )

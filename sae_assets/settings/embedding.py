@@ -38,6 +38,9 @@ class EmbeddingConfig(Settings):
 
     model: str | None = Field(default_factory=lambda: _first_set("SAE_ASSETS_EMBEDDING_MODEL"))
     """Embedding model to ask; the environment's SAE_ASSETS_EMBEDDING_MODEL where not set."""
+    sentence_model: str | None = None
+    """A sentence-transformers model that runs on this machine instead of an endpoint: a local folder, or a name on the
+    hub. Only for scores; needs the extra "sentences"."""
     base_url: str | None = Field(default_factory=lambda: _first_set("SAE_ASSETS_EMBEDDING_BASE_URL", "OPENAI_BASE_URL"))
     """URL of any OpenAI-compatible endpoint; the environment's SAE_ASSETS_EMBEDDING_BASE_URL, else OPENAI_BASE_URL."""
     api_key: SecretStr | None = Field(default_factory=_key_of_environment)

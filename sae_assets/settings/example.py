@@ -31,6 +31,9 @@ ANALYSIS = {
 }
 """Tables that may be left out but that nearly every analysis has."""
 
+ENTRIES = {"prices": {"my-model": {"input": 0.5, "output": 1.5}}}
+"""An example entry, as a comment, for a map of tables that is empty at its default."""
+
 PREAMBLE = """\
 A line that begins with "#" and a word is a setting at its default: take the "#" away to change it.
 Relative paths are relative to the folder that the command runs in.
@@ -93,9 +96,9 @@ def _element(member: type[Settings], path: tuple[str, ...], field: FieldInfo, ma
 def _named_tables(
     member: type[Settings], path: tuple[str, ...], field: FieldInfo, values: dict[str, Any], mark: str
 ) -> Iterator[str]:
-    """The tables of a map: those that are set, or the default ones as comments."""
+    """The tables of a map: those that are set, or the default ones or an example as comments."""
     is_set = path[-1] in values
-    for key, inner in (values[path[-1]] if is_set else default_of(field) or {}).items():
+    for key, inner in (values[path[-1]] if is_set else default_of(field) or ENTRIES.get(path[-1], {})).items():
         place = (*path, key)
         yield from _headed(f"[{_key(place)}]", member, inner, place, field, mark if is_set else "#")
 

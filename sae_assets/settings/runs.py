@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sae_assets.settings.activation import ActivationFactoryConfig
 from sae_assets.settings.analyzer import FeatureAnalyzerConfig
@@ -16,6 +16,7 @@ from sae_assets.settings.logits import DirectLogitAttributorConfig
 from sae_assets.settings.model import Dtype, LanguageModelConfig
 from sae_assets.settings.mongo import MongoDBConfig
 from sae_assets.settings.sae import PretrainedSAE
+from sae_assets.settings.selection import checked_features
 
 
 class AnalyzeSAESettings(Settings):
@@ -95,8 +96,13 @@ class AutoInterpSettings(Settings):
     """The endpoint, the examples and the scorers."""
     mongo: MongoDBConfig | None = None
     """Where features are read from and explanations are written to."""
-    features: list[int] | None = None
-    """Indices of the features to explain; all alive ones where not set."""
+    features: Annotated[list[int] | str | None, BeforeValidator(checked_features)] = None
+    """Features to explain: a list of indices, or terms like "0-499, alive, density 1e-5..1e-2, sample 200"; all alive
+    ones where not set."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """US dollars that a run may spend on answers; what is done when they are spent is stored."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Tokens, of prompts and answers together, that a run may pay for; likewise."""
     analysis_name: str = "default"
     """Analysis whose samples are shown to the explainer."""
     max_workers: int = Field(default=10, ge=1)

@@ -46,7 +46,8 @@ def analysed(project: TinyProject) -> TinyProject:
     with LLMServer(key=KEY) as llm:
         written(project, "interpret.json", project.interpret_settings(llm.base_url, features=[FEATURE]))
         result = run_command(project, "interpret", "interpret.json", OPENAI_API_KEY=KEY)
-    assert (result.returncode, result.stdout) == (0, "tiny/sae-l0: 1 features explained.\n")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("tiny/sae-l0: 1 feature explained for $0.00")
     return project
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,27 +20,43 @@ def meaning(text: str, n_dimensions: int = 8) -> np.ndarray:
     return np.array([*counts, *[0.25] * (n_dimensions - len(TOPICS))], np.float32)
 
 
+def words(texts: list[str]) -> dict[str, Any]:
+    """A token a word."""
+    n_words = n_words_of(texts)
+    return {"prompt_tokens": n_words, "total_tokens": n_words}
+
+
+def n_words_of(texts: Iterable[str]) -> int:
+    """Words of all texts together."""
+    return sum(len(text.split()) for text in texts)
+
+
 class EmbeddingServer(LLMServer):
     """The server, as a context manager; faults as `LLMServer` has them.
 
     Attributes:
+        vector_of: what a text means, in this many dimensions.
         most_texts: more in a request get status 413, where set.
         refused: texts that get status 400.
         can_shorten: whether it heeds `dimensions`.
+        usage_of: what it says that these texts took; by default a token a word.
     """
 
     def __init__(
         self,
         *,
+        vector_of: Callable[[str, int], np.ndarray] = meaning,
         n_dimensions: int = 8,
         most_texts: int | None = None,
         refused: Iterable[str] = (),
         can_shorten: bool = True,
+        usage_of: Callable[[list[str]], dict[str, Any]] = words,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.vector_of = vector_of
         self.n_dimensions, self.most_texts, self.can_shorten = n_dimensions, most_texts, can_shorten
-        self.refused = set(refused)
+        self.refused, self.usage_of = set(refused), usage_of
 
     @property
     def sent(self) -> list[list[str]]:
@@ -59,8 +75,9 @@ class EmbeddingServer(LLMServer):
             return reply.send_error_message(400, "text too long")
         n_dimensions = request.payload.get("dimensions", self.n_dimensions) if self.can_shorten else self.n_dimensions
         data = [
-            {"object": "embedding", "index": index, "embedding": (3 * meaning(text, n_dimensions)).tolist()}
+            {"object": "embedding", "index": index, "embedding": (3 * self.vector_of(text, n_dimensions)).tolist()}
             for index, text in enumerate(texts)
         ]
         # The protocol numbers them, so their order means nothing.
-        return reply.send(200, json.dumps({"object": "list", "model": "m", "data": data[::-1], "usage": {}}))
+        answer = {"object": "list", "model": "m", "data": data[::-1], "usage": self.usage_of(texts)}
+        return reply.send(200, json.dumps(answer))

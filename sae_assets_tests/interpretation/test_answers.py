@@ -1,4 +1,4 @@
-"""Reading answers: loose JSON is found, nothing is guessed."""
+"""Reading answers: they are found in what surrounds them, and nothing is guessed."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ GOOD = '{"final_explanation": " cats ", "activation_consistency": 4, "complexity
         f'<think>maybe {{"final_explanation": "dogs", "activation_consistency": 1, "complexity": 1}}</think>{GOOD}',
         f"{{not json}} {GOOD}",
         f"\ufeff  {GOOD}",
+        f'I thought {{"final_explanation": "dogs", "activation_consistency": 1, "complexity": 1}}</think>\n\n{GOOD}',
+        f'{{"answer": {GOOD}}}',
+        GOOD.replace("}", ', "certainty": 0.9}'),
     ],
 )
 def test_answer_is_found_in_what_surrounds_it(text: str) -> None:
@@ -49,6 +52,7 @@ def test_answer_is_found_in_what_surrounds_it(text: str) -> None:
         "[]",
         "{" * 5000,
         '{"a":' * 5000,
+        GOOD.replace(" cats ", r"\ud83d"),
     ],
 )
 def test_what_does_not_fit_is_no_answer(text: str) -> None:
@@ -61,12 +65,40 @@ def test_the_last_fitting_object_counts() -> None:
 
 
 def test_a_verdict_that_is_neither_yes_nor_no_makes_the_answer_unreadable() -> None:
-    assert read_answer('{"verdicts": [1, 0, "yes"]}', VerdictsAnswer) == VerdictsAnswer(verdicts=[True, False, True])
+    assert read_answer('{"verdicts": [1, 0, "yes", "No ", "TRUE"]}', VerdictsAnswer) == VerdictsAnswer(
+        verdicts=[True, False, True, False, True]
+    )
     assert read_answer('{"verdicts": [true, "maybe"]}', VerdictsAnswer) is None
     assert read_answer('{"verdicts": [true, null]}', VerdictsAnswer) is None
+    assert read_answer('{"verdicts": [true, 2]}', VerdictsAnswer) is None
 
 
-@pytest.mark.parametrize("level", ["11", "-1", "NaN", "Infinity", '"x"'])
+@pytest.mark.parametrize("said", ["4", "4.0", '"4"', '" 4 "', '"4/5"', '"4 / 5"'])
+def test_rating_is_read_however_it_is_written(said: str) -> None:
+    answer = read_answer(GOOD.replace("4", said), ExplanationAnswer)
+    assert answer is not None
+    assert answer.activation_consistency == 4
+
+
+@pytest.mark.parametrize("said", ["4.5", "0", '"4/10"', '"4-5"', '"high"', "true", "null", "[4]", '"-4"'])
+def test_rating_that_is_none_of_the_five_makes_the_answer_unreadable(said: str) -> None:
+    assert read_answer(GOOD.replace("4", said), ExplanationAnswer) is None
+
+
+def test_explanation_may_speak_of_the_tags_of_thinking() -> None:
+    answer = read_answer(GOOD.replace(" cats ", "<think> before </think>"), ExplanationAnswer)
+    assert answer is not None
+    assert answer.final_explanation == "<think> before </think>"
+
+
+@pytest.mark.parametrize("steps", ["", '"steps": "one thing", ', '"steps": [1, null], '])
+def test_reasoning_does_not_decide_whether_an_answer_can_be_read(steps: str) -> None:
+    answer = read_answer(f'{{{steps}"verdicts": [true]}}', ReasonedVerdictsAnswer)
+    assert answer is not None
+    assert answer.verdicts == [True]
+
+
+@pytest.mark.parametrize("level", ["11", "-1", "NaN", "Infinity", '"x"', "true"])
 def test_a_level_outside_the_scale_makes_the_answer_unreadable(level: str) -> None:
     assert read_answer(f'{{"activations": [3, {level}]}}', SimulationAnswer) is None
 

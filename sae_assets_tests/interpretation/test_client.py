@@ -6,12 +6,14 @@ import logging
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 
 import pytest
 from pydantic import SecretStr
 
 from sae_assets.interpretation.answers import VerdictsAnswer
+from sae_assets.interpretation.asking import Question, ask
 from sae_assets.interpretation.client import LLMClient, is_configured
 from sae_assets.interpretation.failures import EndpointError, EndpointUnusableError
 from sae_assets.interpretation.records import Usage
@@ -31,13 +33,14 @@ from sae_assets_tests.interpretation.llm_server import (
 
 KEY = "sk-very-secret-0123456789"
 PROMPT = Messages(
-    'You judge. Fields: "verdicts".', 'Explanation: "the word cat"\n\nExample 1: "a cat"\nExample 2: "a dog"'
+    'You judge.\n- "verdicts": yes or no.', 'Explanation: "the word cat"\n\nExample 1: "a cat"\nExample 2: "a dog"'
 )
+QUESTION = Question(PROMPT, VerdictsAnswer)
 RIGHT = VerdictsAnswer(verdicts=[True, False])
 
 
 def client(cfg: AutoInterpConfig, timeout: float = 5.0) -> LLMClient:
-    return LLMClient(cfg, timeout=timeout, first_wait=0.01)
+    return LLMClient(cfg.model_copy(update={"request_timeout": timeout}), first_wait=0.01)
 
 
 def free_port() -> int:
@@ -48,7 +51,7 @@ def free_port() -> int:
 
 def test_answer_comes_in_its_form_with_model_and_usage(server: LLMServer, config: Config) -> None:
     with client(config(openai_model="m", openai_api_key=KEY)) as llm:
-        answer = llm.ask(PROMPT, VerdictsAnswer)
+        answer = ask(llm, QUESTION)
     assert answer.value == RIGHT
     assert (answer.model, answer.usage) == ("judge-2024", Usage(1, 100, 10))
     request = server.requests[0]
@@ -70,7 +73,7 @@ def test_endpoint_without_schemas_is_asked_more_loosely_and_that_is_remembered(
 ) -> None:
     server.refused_forms = refused
     with client(config()) as llm:
-        assert [llm.ask(PROMPT, VerdictsAnswer).value for _ in range(2)] == [RIGHT, RIGHT]
+        assert [ask(llm, QUESTION).value for _ in range(2)] == [RIGHT, RIGHT]
     assert [request.form for request in server.requests] == forms
 
 
@@ -78,42 +81,72 @@ def test_prompt_that_is_refused_in_every_form_does_not_loosen_the_form(server: L
     server.faults = [status(400, "context too long")] * 3
     with client(config()) as llm:
         with pytest.raises(EndpointError, match="status 400: context too long"):
-            llm.ask(PROMPT, VerdictsAnswer)
-        assert llm.ask(PROMPT, VerdictsAnswer).value == RIGHT
+            ask(llm, QUESTION)
+        assert ask(llm, QUESTION).value == RIGHT
     assert server.requests[-1].form == "json_schema"
 
 
 @pytest.mark.parametrize("fault", [status(500), status(503), status(429), status(408), cut_connection, hang(1.0)])
 def test_passing_failure_is_asked_again(server: LLMServer, config: Config, fault: Fault) -> None:
     with client(config(), timeout=0.5) as llm:
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
         server.faults = [fault, fault]
-        assert llm.ask(PROMPT, VerdictsAnswer).value == RIGHT
+        assert ask(llm, QUESTION).value == RIGHT
     assert len(server.requests) == 4
 
 
 def test_retry_after_is_honoured_in_seconds_and_as_a_date(server: LLMServer, config: Config) -> None:
     with client(config()) as llm:
         server.faults = [status(429, retry_after=0.4)]
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
         server.faults = [status(503, retry_after=formatdate(time.time() + 2, usegmt=True))]
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
     times = [request.time for request in server.requests]
     assert times[1] - times[0] >= 0.4
     assert times[3] - times[2] >= 0.9
 
 
+def test_wait_that_the_server_asks_of_one_thread_holds_back_the_others(server: LLMServer, config: Config) -> None:
+    server.latency = 0.05
+    with client(config()) as llm, ThreadPoolExecutor(4) as pool:
+        ask(llm, QUESTION)
+        server.faults = [status(429, retry_after=0.5)]
+        refused = pool.submit(ask, llm, QUESTION)
+        while server.faults:
+            time.sleep(0.001)
+        time.sleep(0.3)
+        others = [pool.submit(ask, llm, QUESTION) for _ in range(3)]
+        assert all(one.result(timeout=10).value == RIGHT for one in (refused, *others))
+    times = [request.time for request in server.requests]
+    assert all(later - times[1] >= 0.5 for later in times[2:])
+    assert len(times) == 6
+
+
+def test_requests_are_spread_over_the_minute_also_those_sent_again(server: LLMServer, config: Config) -> None:
+    server.faults = [status(500)] * 3
+    with client(config(requests_per_minute=600)) as llm, ThreadPoolExecutor(4) as pool:
+        assert all(answer.value == RIGHT for answer in pool.map(lambda _: ask(llm, QUESTION), range(4)))
+    times = [request.time for request in server.requests]
+    assert len(times) == 7
+    assert times[-1] - times[0] >= 0.5
+
+
+def test_options_that_every_request_has_of_its_own_are_refused_at_once(config: Config) -> None:
+    with pytest.raises(UserError, match="request_options cannot have the field 'stream'"):
+        LLMClient(config(request_options={"stream": True}))
+
+
 def test_server_that_asks_for_hours_is_not_waited_for(server: LLMServer, config: Config) -> None:
     server.faults = [status(429, "come back tomorrow", retry_after=7200)]
     with client(config()) as llm, pytest.raises(EndpointError, match="status 429: come back tomorrow"):
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
     assert len(server.requests) == 1
 
 
 def test_attempts_come_to_an_end(server: LLMServer, config: Config) -> None:
     server.fault_for = lambda _request: status(500, "boom")
     with client(config()) as llm, pytest.raises(EndpointError, match="answered with status 500: boom"):
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
     assert len(server.requests) == 6
 
 
@@ -134,7 +167,7 @@ def test_unreadable_answer_is_told_apart_and_counted(
 ) -> None:
     server.faults = [fault]
     with client(config()) as llm:
-        answer = llm.ask(PROMPT, VerdictsAnswer)
+        answer = ask(llm, QUESTION)
     assert (answer.value, answer.problem, answer.usage.requests) == (None, problem, 1)
     assert len(server.requests) == 1
 
@@ -143,7 +176,7 @@ def test_fenced_answer_without_usage_is_read(server: LLMServer, config: Config) 
     text = r"```json\n{\"verdicts\": [true, false]}\n```"
     server.faults = [body(f'{{"id": "1", "choices": [{{"message": {{"role": "assistant", "content": "{text}"}}}}]}}')]
     with client(config(openai_model="m")) as llm:
-        answer = llm.ask(PROMPT, VerdictsAnswer)
+        answer = ask(llm, QUESTION)
     assert (answer.value, answer.usage, answer.model) == (RIGHT, Usage(1, 0, 0), "m")
 
 
@@ -168,7 +201,7 @@ def test_unusable_endpoint_is_one_sentence_that_says_what_to_do(
 ) -> None:
     server.faults = [fault]
     with client(config()) as llm, pytest.raises(EndpointUnusableError, match=sentence) as error:
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
     assert server.base_url in str(error.value)
     assert "\n" not in str(error.value)
     assert len(server.requests) == 1
@@ -177,14 +210,14 @@ def test_unusable_endpoint_is_one_sentence_that_says_what_to_do(
 def test_body_that_is_not_json_fails_the_request(server: LLMServer, config: Config) -> None:
     server.faults = [body('{"choices": [')]
     with client(config()) as llm, pytest.raises(EndpointError, match="something that is not JSON"):
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
 
 
 def test_nothing_listening_is_said_at_once_with_the_address() -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     began = time.monotonic()
     with client(AutoInterpConfig(openai_base_url=url)) as llm, pytest.raises(EndpointUnusableError) as error:
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
     assert f"The endpoint {url} cannot be reached" in str(error.value)
     assert "Connection refused" in str(error.value)
     assert time.monotonic() - began < 3
@@ -206,7 +239,7 @@ def test_address_and_proxy_are_named_without_their_passwords(config: Config) -> 
         AutoInterpConfig(openai_base_url="http://host/v1", openai_proxy=secret),
     ):
         with client(cfg) as llm, pytest.raises(EndpointUnusableError) as error:
-            llm.ask(PROMPT, VerdictsAnswer)
+            ask(llm, QUESTION)
         assert "cannot be reached" in str(error.value)
         assert "hunter2" not in str(error.value) + repr(llm)
     assert "http://host/v1 through the proxy http://127.0.0.1" in str(error.value)
@@ -219,8 +252,28 @@ def test_requests_go_through_the_proxy(server: LLMServer) -> None:
     )
     server.faults = [content('{"verdicts": [true, false]}')]
     with client(cfg) as llm:
-        assert llm.ask(PROMPT, VerdictsAnswer).value == RIGHT
+        assert ask(llm, QUESTION).value == RIGHT
     assert server.requests[0].headers["host"] == "nowhere.invalid"
+
+
+def test_requests_go_through_the_proxy_of_the_environment(server: LLMServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.base_url.removesuffix("/v1"))
+    server.faults = [content('{"verdicts": [true, false]}')]
+    with client(AutoInterpConfig(openai_base_url="http://nowhere.invalid/v1")) as llm:
+        assert ask(llm, QUESTION).value == RIGHT
+    assert server.requests[0].headers["host"] == "nowhere.invalid"
+
+
+def test_request_has_the_headers_of_the_library_but_none_that_describe_the_machine(
+    server: LLMServer, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    with client(config(openai_api_key=KEY)) as llm:
+        ask(llm, QUESTION)
+    headers = server.requests[0].headers
+    assert (headers["openai-organization"], headers["content-type"]) == ("org-1", "application/json")
+    assert headers["user-agent"].startswith("OpenAI/Python")
+    assert not [name for name in headers if name.startswith("x-stainless")]
 
 
 def test_key_is_in_no_error_repr_or_log(
@@ -234,7 +287,7 @@ def test_key_is_in_no_error_repr_or_log(
         for fault in (None, status(500, f"your key is {KEY}"), status(404, f"key {KEY}"), status(400, f"key {KEY}")):
             server.fault_for = lambda _request, fault=fault: fault
             with pytest.raises(EndpointError) as error:
-                llm.ask(PROMPT, VerdictsAnswer)
+                ask(llm, QUESTION)
             texts += [str(error.value), str(error.getrepr(style="short"))]
     texts += [caplog.text, *capfd.readouterr()]
     assert "refused the API key" in texts[1]
@@ -247,7 +300,7 @@ def test_closing_ends_a_long_wait(server: LLMServer, config: Config) -> None:
     began = time.monotonic()
     threading.Timer(0.3, llm.close).start()
     with pytest.raises(EndpointError):
-        llm.ask(PROMPT, VerdictsAnswer)
+        ask(llm, QUESTION)
     assert time.monotonic() - began < 5
 
 

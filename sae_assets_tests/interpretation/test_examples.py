@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sae_assets.interpretation.examples import across_deciles, split_examples
+from sae_assets.interpretation.examples import ExampleSplit, across_deciles, split_examples
 from sae_assets.interpretation.records import ExampleGroup, ExampleWindow, FeatureExamples
 from sae_assets_tests.interpretation.features import word_feature
 
@@ -20,26 +21,40 @@ def window(context_idx: int, peak: float, text: str | None = None) -> ExampleWin
 
 WINDOWS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 5), st.integers(0, 30)), max_size=12)
 """Context, peak and text of windows, with repetitions."""
+SILENT = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 1), st.integers(0, 60)), max_size=20)
+"""The same of windows that are said to be silent; some are not."""
+
+
+def windows_of(found: list[tuple[int, int, int]]) -> list[ExampleWindow]:
+    return [window(context_idx, peak, f"text {text}") for context_idx, peak, text in found]
 
 
 @given(
     groups=st.lists(WINDOWS, max_size=4),
-    silent=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 1), st.integers(0, 60)), max_size=20),
+    silent=SILENT,
+    hard=SILENT,
     n_explaining=st.integers(1, 10),
     n_silent=st.integers(0, 10),
 )
 def test_parts_are_disjoint_by_context_and_text_whatever_comes_in(
-    groups: list[list[tuple[int, int, int]]], silent: list[tuple[int, int, int]], n_explaining: int, n_silent: int
+    groups: list[list[tuple[int, int, int]]],
+    silent: list[tuple[int, int, int]],
+    hard: list[tuple[int, int, int]],
+    n_explaining: int,
+    n_silent: int,
 ) -> None:
-    activating = [ExampleGroup("g", [window(c, p, f"text {t}") for c, p, t in group]) for group in groups]
-    feature = FeatureExamples(0, 5.0, activating, [window(c, p, f"text {t}") for c, p, t in silent])
+    activating = [ExampleGroup("g", windows_of(group)) for group in groups]
+    feature = FeatureExamples(0, 5.0, activating, windows_of(silent), hard_negatives=windows_of(hard))
     split = split_examples(feature, n_explaining, n_silent)
     parts = [split.explaining, split.scoring, split.silent]
-    for key in (lambda w: w.context_idx, lambda w: w.text):
-        keys = [{key(w) for w in part} for part in parts]
-        assert not keys[0] & keys[1] and not keys[0] & keys[2] and not keys[1] & keys[2]
+    n_windows = sum(map(len, parts))
+    assert len({w.context_idx for part in parts for w in part}) == n_windows
+    assert len({w.text for part in parts for w in part}) == n_windows
     assert all(w.peak > 0 for w in (*split.explaining, *split.scoring))
     assert all(w.peak == 0 for w in split.silent)
+    assert {(w.context_idx, w.text) for w in split.silent[: split.n_hard]} <= {
+        (w.context_idx, w.text) for w in windows_of(hard)
+    }
     assert len(split.explaining) <= n_explaining and len(split.silent) <= n_silent
     assert len(split.scoring) + 1 >= len(split.explaining)
 
@@ -66,6 +81,33 @@ def test_few_windows_are_halved_and_a_single_one_explains() -> None:
 def test_window_that_is_said_to_be_silent_and_is_not_is_left_out() -> None:
     feature = FeatureExamples(0, 1.0, [], [window(1, 0), window(2, 0.01)])
     assert [w.context_idx for w in split_examples(feature, 7, 20).silent] == [1]
+
+
+def test_split_that_shows_a_scored_window_to_the_explainer_is_refused() -> None:
+    one, other = window(1, 1), window(2, 1)
+    for scoring in (window(1, 2, "another text"), window(3, 2, "text 1")):
+        with pytest.raises(AssertionError, match="in two parts of the split"):
+            ExampleSplit((one, other), (scoring,), ())
+
+
+def test_hard_negatives_are_drawn_before_others_and_are_no_more_than_asked_for() -> None:
+    hard, others = [window(10 + i, 0) for i in range(4)], [window(20 + i, 0) for i in range(6)]
+    active = [ExampleGroup("top", [window(1, 1), window(10, 1)])]
+    split = split_examples(FeatureExamples(0, 1.0, active, others, hard_negatives=hard), 7, 8)
+    assert [w.context_idx for w in split.silent] == [11, 12, 13, 20, 21, 22, 23, 24]
+    for seed in range(10):
+        drawn = [w.context_idx for w in split.draw_silent(5, random.Random(seed))]
+        assert set(drawn[:3]) == {11, 12, 13} and len(set(drawn)) == 5
+        assert len(split.draw_silent(2, random.Random(seed))) == 2
+    few = split_examples(FeatureExamples(0, 1.0, active, others, hard_negatives=hard), 7, 2)
+    assert ([w.context_idx for w in few.silent], few.n_hard) == ([11, 12], 2)
+
+
+def test_silent_windows_are_drawn_at_random() -> None:
+    split = split_examples(word_feature(n_silent=20), 7, 20)
+    draws = {tuple(w.context_idx for w in split.draw_silent(5, random.Random(seed))) for seed in range(20)}
+    assert len(draws) == 20
+    assert len({context for draw in draws for context in draw}) == 20
 
 
 def test_deciles_take_turns_and_hold_a_tenth_each() -> None:

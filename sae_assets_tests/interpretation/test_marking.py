@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sae_assets.interpretation.marking import marked, marked_above, numbered
+from sae_assets.interpretation.marking import level, marked, marked_above, numbered
 from sae_assets.interpretation.records import ExampleWindow
 
 
@@ -29,7 +29,11 @@ def test_signs_of_the_text_do_not_pass_for_marks() -> None:
     assert marked(["cout", " <<", " x >> y"], np.array([False, False, True])) == "cout ‹‹<< x ›› y>>"
 
 
-@given(st.lists(st.text(), min_size=1, max_size=4))
+def test_levels_tell_faint_activity_from_silence() -> None:
+    assert [level(value, 100) for value in (0, 0.1, 14, 51, 100, 120)] == [0, 1, 1, 5, 10, 10]
+
+
+@given(st.lists(st.text() | st.text("a\n\r\v\f\x1c\x85\u2028\u2029"), min_size=1, max_size=4))
 def test_every_example_is_one_line_whatever_its_text(texts: list[str]) -> None:
-    lines = numbered(texts).split("\n")
+    lines = numbered(texts).splitlines()
     assert [json.loads(line.split(": ", 1)[1]) for line in lines] == texts

@@ -2,43 +2,23 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from sae_assets import UserError, auto_interp
 from sae_assets.engine.progress import silent
-from sae_assets.runners.analyze import analyze_sae
-from sae_assets.runners.interpret import InterpretationReport
-from sae_assets.store.explanations import explanation_history, explanations_of, mean_scores, write_by_hand
-from sae_assets.store.kept_documents import ExplanationDocument, ExplanationVersionDocument
+from sae_assets.interpretation.records import Usage
+from sae_assets.runners.interpretation_report import InterpretationReport
+from sae_assets.store.explanations import mean_scores, write_by_hand
 from sae_assets.store.lookup import checkpoints
-from sae_assets_tests.interpretation.llm_server import LLMServer, content
+from sae_assets_tests.interpretation.llm_server import content
 from sae_assets_tests.project import D_SAE, DEAD, SAE_ID, TinyProject
+from sae_assets_tests.runners.explaining import FEW, explain, stored, story
 from sae_assets_tests.runners.published import document_counts
 
 KEY = "sk-s3cret-0123456789"
 ALIVE = [index for index in range(D_SAE) if index != DEAD]
-FEW = [1, 4, 9]
-
-
-@pytest.fixture
-def analysed(fresh_project: TinyProject) -> TinyProject:
-    analyze_sae(fresh_project.analyze_settings(), data=fresh_project.data, progress=silent)
-    return fresh_project
-
-
-def explain(
-    project: TinyProject, llm: LLMServer, features: list[int] | None = FEW, **changes: Any
-) -> InterpretationReport:
-    settings = project.interpret_settings(llm.base_url, features=features, auto_interp=changes)
-    return auto_interp(settings, data=project.data, progress=silent)
-
-
-def stored(project: TinyProject) -> list[ExplanationDocument]:
-    with project.store() as store:
-        return explanations_of(store, SAE_ID, "default")
 
 
 def by_hand(project: TinyProject, index: int) -> None:
@@ -46,17 +26,17 @@ def by_hand(project: TinyProject, index: int) -> None:
         write_by_hand(store, SAE_ID, "default", index, "about foxes")
 
 
-def how_it_came(project: TinyProject, index: int) -> list[ExplanationVersionDocument]:
-    with project.store() as store:
-        return explanation_history(store, SAE_ID, "default", index)
-
-
 def test_every_alive_feature_is_explained_and_stored_with_its_story(analysed, llm):
     report = explain(analysed, llm, None)
     assert report == InterpretationReport(len(ALIVE), 0, ())
-    assert report.sentence == "63 features explained."
+    n_requests = len(llm.requests)
+    assert report.spent[:3] == (n_requests, 100 * n_requests, 10 * n_requests)
+    assert report.spent.cost == pytest.approx(65e-6 * n_requests)
+    assert report.saved == Usage() and report.seconds > 0 and not report.has_budget_ended
+    dollars = f"{65e-6 * n_requests:.3f}".rstrip("0")
+    assert report.sentence == f"63 features explained for ${dollars} ({110 * n_requests:,} tokens)."
     assert [one.index for one in stored(analysed)] == ALIVE
-    explanations = [version for index in ALIVE for version in how_it_came(analysed, index)]
+    explanations = [version for index in ALIVE for version in story(analysed, index)]
     assert [one.current for one in explanations] == stored(analysed)
     prompts = {request.prompt for request in llm.requests}
     for one in explanations:
@@ -81,7 +61,7 @@ def test_second_run_asks_nothing(analysed, llm):
     before, n_requests = stored(analysed), len(llm.requests)
     report = explain(analysed, llm)
     assert report == InterpretationReport(0, 3, ())
-    assert report.sentence == "0 features explained, 3 explanations were there already."
+    assert report.sentence == "0 features explained, 3 were there already."
     assert len(llm.requests) == n_requests
     assert stored(analysed) == before
 
@@ -102,13 +82,13 @@ def test_overwriting_asks_again_but_keeps_what_a_person_wrote(analysed, llm):
     by_hand(analysed, 4)
     n_requests = len(llm.requests)
     before = {one.index: one for one in stored(analysed)}
-    assert explain(analysed, llm, overwrite_existing=True) == InterpretationReport(2, 1, ())
+    assert explain(analysed, llm, overwrite_existing=True, use_cache=False) == InterpretationReport(2, 1, ())
     assert len(llm.requests) > n_requests
     after = {one.index: one for one in stored(analysed)}
     assert after.keys() == before.keys()
     assert after[4] == before[4] and after[4].text == "about foxes"
     assert after[1].created_at > before[1].created_at
-    assert [one.current for one in how_it_came(analysed, 1)] == [after[1], before[1]]
+    assert [one.current for one in story(analysed, 1)] == [after[1], before[1]]
 
 
 def test_failed_features_are_listed_and_tried_again(analysed, llm):
@@ -117,7 +97,9 @@ def test_failed_features_are_listed_and_tried_again(analysed, llm):
     report = explain(analysed, llm)
     assert report.n_explained == 0
     assert sorted(failure.index for failure in report.failures) == FEW
-    assert "0 features explained; 3 could not be, the first of them feature " in report.sentence
+    assert report.sentence.startswith(
+        "0 features explained for $0.00019 (330 tokens); 3 could not be, the first of them feature "
+    )
     assert report.sentence.endswith(".")
     assert stored(analysed) == []
     llm.fault_for = lambda _request: None
@@ -149,7 +131,7 @@ def test_key_is_sent_and_written_nowhere(analysed, llm):
     assert explain(analysed, llm, openai_api_key=KEY).n_explained == 3
     llm.key = "another"
     with pytest.raises(UserError, match="refused the API key") as error:
-        explain(analysed, llm, overwrite_existing=True, openai_api_key=KEY)
+        explain(analysed, llm, overwrite_existing=True, use_cache=False, openai_api_key=KEY)
     assert KEY not in str(error.value)
     with analysed.store() as store:
         for name in document_counts(store):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sae_assets.interpretation.marking import marked_above, quoted
+from sae_assets.interpretation.marking import level, marked_above, quoted
 from sae_assets.interpretation.records import ExampleWindow, FeatureExamples
-
-TOP_LEVEL = 10
 
 
 def prompt_fields(
@@ -24,13 +22,6 @@ def prompt_fields(
         for number, window in enumerate(windows, start=1)
     )
     return {"examples": "\n\n".join(examples)}
-
-
-def level(activation: float, max_activation: float) -> int:
-    """An activation on the scale from 0 to 10; above 0 wherever the feature is active at all."""
-    if activation <= 0:
-        return 0
-    return min(TOP_LEVEL, max(1, round(TOP_LEVEL * activation / max_activation)))
 
 
 def _pairs(window: ExampleWindow, max_activation: float) -> str:

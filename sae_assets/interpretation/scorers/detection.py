@@ -7,17 +7,15 @@ five a prompt; balanced accuracy of the judge's verdicts.
 
 from __future__ import annotations
 
-from sae_assets.interpretation.client import LLMClient
-from sae_assets.interpretation.examples import across_deciles
+from sae_assets.interpretation.asking import LLM
 from sae_assets.interpretation.records import Score
 from sae_assets.interpretation.scorers.judging import Trial, judge
 from sae_assets.interpretation.scorers.scorer import Task
 
 
-def score(task: Task, client: LLMClient) -> Score:
+def score(task: Task, llm: LLM) -> Score:
     """Balanced accuracy over `detection_n_examples` windows of either kind, or as many as there are."""
     rng, n_examples = task.rng("detection"), task.cfg.detection_n_examples
-    active = [ranked.window for ranked in across_deciles(task.examples.scoring, rng)[:n_examples]]
-    silent = rng.sample(task.examples.silent, min(n_examples, len(task.examples.silent)))
-    trials = [Trial(window.text, True) for window in active] + [Trial(window.text, False) for window in silent]
-    return judge("detection", task, trials, client)
+    active, silent = task.examples.draw_active(n_examples, rng), task.examples.draw_silent(n_examples, rng)
+    trials = [Trial(window.text, window.peak > 0, window.context_idx) for window in (*active, *silent)]
+    return judge("detection", task, trials, llm)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sae_assets.interpretation.client import LLMClient
+from sae_assets.interpretation.asking import LLM
 from sae_assets.interpretation.examples import Ranked, across_deciles
 from sae_assets.interpretation.marking import is_strong, marked, marked_above
 from sae_assets.interpretation.records import ExampleWindow, Score
@@ -24,7 +24,7 @@ from sae_assets.interpretation.scorers.scorer import Task
 RIGHT_SHARE_OF_PEAK = 0.3
 
 
-def score(task: Task, client: LLMClient) -> Score:
+def score(task: Task, llm: LLM) -> Score:
     """Balanced accuracy over `fuzzing_n_examples` windows of either kind, or as many as there are.
 
     Each decile of peak activation gives at most `fuzzing_decile_correct` rightly and `fuzzing_decile_incorrect` wrongly
@@ -33,7 +33,7 @@ def score(task: Task, client: LLMClient) -> Score:
     rng = task.rng("fuzzing")
     decile_limits = {True: task.cfg.fuzzing_decile_correct, False: task.cfg.fuzzing_decile_incorrect}
     trials = deal(across_deciles(task.examples.scoring, rng), task.cfg.fuzzing_n_examples, decile_limits, rng)
-    return judge("fuzzing", task, trials, client)
+    return judge("fuzzing", task, trials, llm)
 
 
 def deal(windows: Sequence[Ranked], n_examples: int, decile_limits: dict[bool, int], rng: random.Random) -> list[Trial]:
@@ -48,7 +48,7 @@ def deal(windows: Sequence[Ranked], n_examples: int, decile_limits: dict[bool, i
             text = marked_rightly(window) if is_right else marked_wrongly(window, rng)
             if text is None:
                 continue
-            trials.append(Trial(text, is_right))
+            trials.append(Trial(text, is_right, window.context_idx))
             dealt[is_right] += 1
             of_decile[decile, is_right] += 1
             break

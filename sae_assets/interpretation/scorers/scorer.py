@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Protocol
 
-from sae_assets.interpretation.client import LLMClient
+from sae_assets.interpretation.asking import LLM
 from sae_assets.interpretation.examples import ExampleSplit
 from sae_assets.interpretation.records import Score
 from sae_assets.settings import AutoInterpConfig
@@ -33,6 +33,6 @@ class Task:
 
 
 class Scorer(Protocol):
-    """Takes one measure of an explanation. Raises `EndpointError` where the endpoint fails."""
+    """Takes one measure of an explanation, from 0 to 1 or a correlation. Raises what `LLM.ask_all` raises."""
 
-    def __call__(self, task: Task, client: LLMClient) -> Score: ...
+    def __call__(self, task: Task, llm: LLM, /) -> Score: ...

@@ -7,49 +7,65 @@ over the tokens of all windows together.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sae_assets.interpretation.answers import SimulationAnswer
-from sae_assets.interpretation.client import LLMClient
-from sae_assets.interpretation.examples import across_deciles
+from sae_assets.interpretation.asking import LLM, Question
 from sae_assets.interpretation.marking import quoted
-from sae_assets.interpretation.records import Score, Usage
+from sae_assets.interpretation.records import ExampleWindow, Score, Usage
+from sae_assets.interpretation.scorers.judging import UNREADABLE
 from sae_assets.interpretation.scorers.scorer import Task
-from sae_assets.interpretation.templates import load_prompt
+from sae_assets.interpretation.templates import Messages, Prompt, load_prompt
 
 
-def score(task: Task, client: LLMClient) -> Score:
-    """Correlation over `detection_n_examples` windows of either kind, one a prompt, or as many as there are."""
+def score(task: Task, llm: LLM) -> Score:
+    """Correlation over `simulation_n_examples` windows of either kind, one a prompt, or as many as there are.
+
+    `n` counts tokens, `n_unparsable` windows.
+    """
     prompt = load_prompt("simulation", SimulationAnswer)
-    rng, n_examples = task.rng("simulation"), task.cfg.detection_n_examples
-    active = [ranked.window for ranked in across_deciles(task.examples.scoring, rng)[:n_examples]]
-    silent = rng.sample(task.examples.silent, min(n_examples, len(task.examples.silent)))
+    rng, n_examples = task.rng("simulation"), task.cfg.simulation_n_examples
+    active, silent = task.examples.draw_active(n_examples, rng), task.examples.draw_silent(n_examples, rng)
+    if not active:
+        missing = "there are no positive windows to score on"
+        return Score("simulation", None, 0, 0, None, prompt.version, Usage(), missing)
+    windows = [*active, *silent]
+    answers = llm.ask_all([Question(_filled(prompt, task, window), SimulationAnswer) for window in windows])
     predicted: list[float] = []
     true: list[float] = []
-    usage: list[Usage] = []
     n_unparsable = 0
-    for window in (*active, *silent) if active else ():
-        tokens = "\n".join(f"{number}: {quoted(piece)}" for number, piece in enumerate(window.pieces, start=1))
-        answer = client.ask(prompt.fill(explanation=quoted(task.explanation), tokens=tokens), SimulationAnswer)
-        usage.append(answer.usage)
+    for window, answer in zip(windows, answers, strict=True):
         if answer.value is None or len(answer.value.activations) != len(window.pieces):
             n_unparsable += 1
         else:
             predicted += answer.value.activations
             true += window.activations.tolist()
+    usage = Usage.total(answer.usage for answer in answers)
     value = correlation(predicted, true)
-    reason = None if value is not None else _reason(bool(active), predicted)
-    return Score("simulation", value, len(true), n_unparsable, None, prompt.version, Usage.total(usage), reason)
+    reason = None if value is not None else _reason(predicted)
+    return Score("simulation", value, len(true), n_unparsable, None, prompt.version, usage, reason)
 
 
-def correlation(predicted: list[float], true: list[float]) -> float | None:
+def correlation(predicted: Sequence[float], true: Sequence[float]) -> float | None:
     """Pearson's correlation; None where one side does not vary, as it is then undefined."""
     if not predicted or min(predicted) == max(predicted) or min(true) == max(true):
         return None
-    return float(np.corrcoef(predicted, true)[0, 1])
+    with np.errstate(all="ignore"):
+        value = float(np.corrcoef(predicted, true)[0, 1])
+    # What varies by too little to be squared does not vary.
+    return value if np.isfinite(value) else None
 
 
-def _reason(has_windows: bool, predicted: list[float]) -> str:
-    if not has_windows:
-        return "there are no positive windows to score on"
-    return "the judge predicted the same for every token" if predicted else "the judge's answers could not be read"
+def _filled(prompt: Prompt, task: Task, window: ExampleWindow) -> Messages:
+    tokens = "\n".join(f"{number}: {quoted(piece)}" for number, piece in enumerate(window.pieces, start=1))
+    return prompt.fill(explanation=quoted(task.explanation), tokens=tokens)
+
+
+def _reason(predicted: Sequence[float]) -> str:
+    if not predicted:
+        return UNREADABLE
+    if min(predicted) == max(predicted):
+        return "the judge predicted the same for every token"
+    return "the activations do not vary over the windows whose answers could be read"

@@ -64,9 +64,9 @@ class ScoreItem(ApiModel):
     scorer: str
     """Name of the scorer."""
     value: float | None
-    """The score; None where no answer could be read."""
+    """The score; None where it came to none, for the `reason` among the details."""
     details: dict[str, Any]
-    """Counts, usage and whatever else the scorer kept."""
+    """Counts, usage, verdicts and whatever else the scorer kept."""
 
 
 class ExplanationItem(ApiModel):
@@ -88,6 +88,8 @@ class ExplanationItem(ApiModel):
     """The model that explained; None where a person did."""
     is_by_hand: bool
     """A person wrote it; no model's explanation replaces it."""
+    prompt_hash: str | None
+    """Version of the prompt; None where a person wrote."""
     prompt: str | None
     """The whole prompt."""
     answer: str | None
@@ -100,6 +102,19 @@ class ExplanationItem(ApiModel):
     """When it was made."""
 
 
+class MisjudgedWindow(ApiModel):
+    """A window of which the judge of an explanation was wrong."""
+
+    scorer: str
+    """The measure that asked."""
+    context_idx: int
+    """Which context of the source."""
+    is_positive: bool
+    """What is right: the window shows the feature, or for fuzzing its marks are right."""
+    text: str | None
+    """The window, or its whole context; None where it is no longer known."""
+
+
 class ExplanationHistory(ApiModel):
     """All explanations of a feature."""
 
@@ -107,6 +122,10 @@ class ExplanationHistory(ApiModel):
     """Newest first; the first is the current one unless a person's stands above later ones of a model."""
     current: str | None
     """Version of the current one."""
+    misjudged: list[MisjudgedWindow]
+    """What the judge of the current one got wrong."""
+    failure: str | None
+    """Why the last run that tried could not explain the feature; None where it could, or none tried."""
 
 
 class NewExplanation(ApiModel):
@@ -242,6 +261,8 @@ class Feature(ApiModel):
     """Where in the model the SAE reads."""
     explanation: ExplanationItem | None
     """The current explanation."""
+    failure: str | None
+    """Why the last run that tried could not explain it; None where it has an explanation, or none tried."""
     statistics: Statistics
     """Counts and sizes."""
     histogram: list[Bar]

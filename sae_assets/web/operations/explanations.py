@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from sae_assets.runners.explanation_story import read_story
 from sae_assets.store.documents import AnalysisDocument
-from sae_assets.store.explanations import explanation_history, explanations_of, write_by_hand
+from sae_assets.store.explanations import explanation_history, write_by_hand
+from sae_assets.store.failures import failures_of
 from sae_assets.store.kept_documents import ExplanationDocument, ExplanationVersionDocument
+from sae_assets.store.reading import read_feature
 from sae_assets.web.context import WebContext
-from sae_assets.web.models.features import ExplanationHistory, ExplanationItem, NewExplanation, ScoreItem
+from sae_assets.web.models.features import (
+    ExplanationHistory,
+    ExplanationItem,
+    MisjudgedWindow,
+    NewExplanation,
+    ScoreItem,
+)
 
 SCORE_FIELDS = ("scorer", "value")
 
@@ -18,12 +27,24 @@ def history(context: WebContext, series: str, name: str, analysis: str, index: i
         NotFoundError: there is no such feature.
     """
     found = context.found_feature(series, name, analysis, index)
-    current = next(iter(explanations_of(context.store, found.sae.id, analysis, [index])), None)
-    versions = explanation_history(context.store, found.sae.id, analysis, index)
-    items = [_item(version) for version in versions]
-    if current is not None and all(item.version != current.version for item in items):
-        items.append(_item(current))
-    return ExplanationHistory(items=items, current=None if current is None else current.version)
+    feature = read_feature(context.store, found.sae.id, analysis, index)
+    story = read_story(context.store, found, feature)
+    current = [] if story.current is None else [story.current]
+    versions = sorted([*current, *story.earlier], key=lambda one: one.written_ms, reverse=True)
+    return ExplanationHistory(
+        items=[_item(version) for version in versions],
+        current=None if story.current is None else story.current.version,
+        misjudged=[
+            MisjudgedWindow(
+                scorer=one.scorer,
+                context_idx=one.verdict.context_idx,
+                is_positive=one.verdict.is_positive,
+                text=one.text,
+            )
+            for one in story.misjudged
+        ],
+        failure=None if story.failure is None else story.failure.reason,
+    )
 
 
 def write_explanation(
@@ -50,6 +71,16 @@ def current_explanation(
     return _item(next((one for one in versions if one.version == current.version), current))
 
 
+def why_not_explained(
+    context: WebContext, analysis: AnalysisDocument, index: int, current: ExplanationDocument | None
+) -> str | None:
+    """Why the last run that tried could not explain a feature; None where it has an explanation, or none tried."""
+    if current is not None:
+        return None
+    failures = failures_of(context.store, analysis.sae, analysis.name, [index])
+    return failures[0].reason if failures else None
+
+
 def _item(stored: ExplanationDocument) -> ExplanationItem:
     version = stored if isinstance(stored, ExplanationVersionDocument) else None
     return ExplanationItem(
@@ -68,6 +99,7 @@ def _item(stored: ExplanationDocument) -> ExplanationItem:
         explainer=stored.explainer,
         model=stored.model,
         is_by_hand=stored.is_by_hand,
+        prompt_hash=version.prompt_hash if version else None,
         prompt=version.prompt if version else None,
         answer=version.answer if version else None,
         usage=version.usage if version else {},

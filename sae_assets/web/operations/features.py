@@ -27,7 +27,7 @@ from sae_assets.web.models.features import (
     Subsample,
     TokenLogit,
 )
-from sae_assets.web.operations.explanations import current_explanation
+from sae_assets.web.operations.explanations import current_explanation, why_not_explained
 from sae_assets.web.segments import WINDOW_TOKENS, sample_window, whole_sample
 
 
@@ -55,6 +55,7 @@ def feature(
         model_name=found.sae.model_name,
         hook_point=found.sae.hook_point,
         explanation=current_explanation(context, found.analysis, stored.explanation),
+        failure=why_not_explained(context, found.analysis, index, stored.explanation),
         statistics=_statistics(stored.statistics),
         histogram=_act_histogram(stored),
         logits=None if stored.logits is None else _logits(stored.logits),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+from sae_assets.interpretation.amounts import stored_usage, usage_in_words
 
 
 def count(value: int | None) -> str:
@@ -52,6 +55,11 @@ def score(value: float | None) -> str:
 def moment(value: datetime | None) -> str:
     """`24 Nov 2026, 13:05 UTC`; the page's script says it in local time."""
     return "–" if value is None else f"{value.day} {value:%b %Y, %H:%M} UTC"
+
+
+def spent(usage: dict[str, Any]) -> str:
+    """`7 requests, 1,200 tokens of prompts and 34 of answers, $0.00042`; empty where it is not known."""
+    return usage_in_words(stored_usage(usage)) if usage else ""
 
 
 def sign(value: float) -> str:

@@ -37,7 +37,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        name: getattr(formats, name) for name in ("count", "short_count", "number", "share", "score", "sign", "moment")
+        name: getattr(formats, name)
+        for name in ("count", "short_count", "number", "share", "score", "sign", "moment", "spent")
     }
     environment.filters |= {"shown": shown, "token": token}
     environment.globals |= {name: getattr(urls, name) for name in dir(urls) if name.endswith(("_url", "_key"))}

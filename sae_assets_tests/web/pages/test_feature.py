@@ -1,6 +1,11 @@
 """A feature's page, its whole contexts, the history of its explanation, and the view for a frame."""
 
-from sae_assets_tests.project import D_SAE, DEAD, SAE_ID, SERIES
+from sae_assets.store.contexts import contexts_by_idx
+from sae_assets.store.explanations import save_explanations
+from sae_assets.store.failures import save_failures
+from sae_assets.store.kept_documents import ExplanationFailureDocument, ExplanationVersionDocument
+from sae_assets.store.lookup import find_analysis
+from sae_assets_tests.project import D_SAE, DEAD, SAE_ID, SERIES, TinyProject
 from sae_assets_tests.web.pages.conftest import EXPLAINED, HOSTILE, LATER, LIST, Site
 from sae_assets_tests.web.pages.dom import Element
 
@@ -82,6 +87,55 @@ def test_the_history_tells_how_each_explanation_came_about(site: Site):
     versions = site.page(f"{feature}/explanations").one("ol", class_="versions").all("li")
     assert [one.one("p", class_="text").text for one in versions] == ["second current", "first"]
     assert all("written by hand" in one.text for one in versions)
+
+
+def test_the_history_shows_scores_costs_and_what_was_misjudged(site: Site, shown_project: TinyProject):
+    feature = f"/saes/{SERIES}/{LATER}/default/features/21"
+    counts = {"true_positive": 5, "false_positive": 1, "true_negative": 4, "false_negative": 0}
+    measures = {"accuracy": 0.9, "precision": 5 / 6, "recall": 1.0, "f1": 10 / 11}
+    asked = {"n": 10, "n_unparsable": 2, "counts": counts, **measures, "verdicts": [[3, False, True], [2, True, True]]}
+    written = ExplanationVersionDocument(
+        sae=f"{SERIES}/{LATER}",
+        analysis="default",
+        index=21,
+        text="old fields",
+        scores=[
+            {"scorer": "detection", "value": 0.9, "reason": None, **asked},
+            {"scorer": "embedding", "value": None, "n": 0, "n_unparsable": 0, "counts": None, "reason": HOSTILE},
+        ],
+        explainer="delphi",
+        prompt_hash="abc123",
+        prompt=HOSTILE,
+        usage={"requests": 3, "prompt_tokens": 1200, "completion_tokens": 34, "reread_tokens": 0, "cost": 0.00042},
+    )
+    with shown_project.store() as store:
+        save_explanations(store, [written])
+        text = contexts_by_idx(store, find_analysis(store, written.sae).analysis.source or "", [3])[3].text
+    (version,) = site.page(f"{feature}/explanations").one("ol", class_="versions").all("li")[:1]
+    assert "; 3 requests, 1,200 tokens of prompts and 34 of answers, $0.00042" in version.text
+    rows = [[cell.text for cell in row.all("th") + row.all("td")] for row in version.one("tbody").all("tr")]
+    assert rows[0] == ["detection", "0.90", "10", "2", "5 1 4 0", "0.90", "0.83", "1.00", "0.91"]
+    assert rows[1] == ["embedding", "–", "0", "0", "–", "–", "–", "–", "–"]
+    assert rows[2] == [f"embedding: {HOSTILE}"]
+    (wrong,) = version.one("ul", class_="misjudged").all("li")
+    assert "detection: said yes, right is no; context 3" in wrong.text
+    assert "Prompt (delphi, version abc123)" in version.text
+    (told,) = site.client.get(f"/api/v1{feature}/explanations").json()["misjudged"]
+    assert (told["scorer"], told["context_idx"], told["is_positive"]) == ("detection", 3, False)
+    assert told["text"] and told["text"] in text
+
+
+def test_a_feature_that_could_not_be_explained_says_why(site: Site, shown_project: TinyProject):
+    failure = ExplanationFailureDocument(
+        sae=f"{SERIES}/{LATER}", analysis="default", index=22, reason=HOSTILE, kind="answer"
+    )
+    with shown_project.store() as store:
+        save_failures(store, [failure])
+    feature = f"/saes/{SERIES}/{LATER}/default/features/22"
+    assert f"Not explained yet. The last run could not: {HOSTILE}" in site.page(feature).one("main").text
+    assert HOSTILE in site.page(f"{feature}/explanations").one("main").text
+    assert site.client.get(f"/api/v1{feature}").json()["failure"] == HOSTILE
+    assert site.client.get(f"/api/v1{FEATURES}/9").json()["failure"] is None
 
 
 def test_the_view_for_a_frame_has_no_navigation_and_may_be_framed(site: Site):

@@ -60,3 +60,9 @@ def test_signs_and_times():
     assert formats.sign(-0.4) == "−0.40" and formats.sign(1.234) == "+1.23"
     assert formats.moment(datetime(2026, 11, 4, 3, 5, tzinfo=UTC)) == "4 Nov 2026, 03:05 UTC"
     assert formats.count(262_144) == "262,144" and formats.score(0.864) == "0.86"
+
+
+def test_what_an_explanation_took_is_one_line_and_nothing_where_it_is_not_known():
+    usage = {"requests": 7, "prompt_tokens": 1200, "completion_tokens": 34, "cost": 0.00042, "of_another_version": 1}
+    assert formats.spent(usage) == "7 requests, 1,200 tokens of prompts and 34 of answers, $0.00042"
+    assert formats.spent({}) == ""
