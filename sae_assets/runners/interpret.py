@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 
 from sae_assets.disk.layout import DataFolder, default_data_folder
@@ -26,9 +26,9 @@ from sae_assets.runners.explanation_report import write_report
 from sae_assets.runners.grouped_writer import GroupedWriter
 from sae_assets.runners.interpretation_report import InterpretationReport, budget_in_words
 from sae_assets.runners.interpretation_work import InterpretationWork, interpretation_work
-from sae_assets.settings import AutoInterpSettings
+from sae_assets.settings import AutoInterpSettings, UserError
 from sae_assets.store.connection import Store, connect
-from sae_assets.store.explanations import explanations_of, record_explained, save_explanations
+from sae_assets.store.explanations import explained_features, explanations_of, record_explained, save_explanations
 from sae_assets.store.failures import save_failures
 from sae_assets.store.kept_documents import ExplanationFailureDocument, ExplanationVersionDocument
 
@@ -69,6 +69,7 @@ def explain_features(
 
     n_explained, failures = 0, []
     with (
+        _published(work, store, data),
         AnswerCache(data.answers) as cache,
         GroupedWriter(write_explained) as explained,
         GroupedWriter(write_failed) as failed,
@@ -82,7 +83,6 @@ def explain_features(
             else:
                 n_explained += 1
                 explained.put(explanation_document(outcome, analysis))
-    _publish(work, store, data)
     return InterpretationReport(
         n_explained,
         len(work.kept),
@@ -132,6 +132,19 @@ def _outcomes(
                 total=total,
                 embedder=embedder,
             )
+
+
+@contextmanager
+def _published(work: InterpretationWork, store: Store, data: DataFolder) -> Iterator[None]:
+    """Publishes what was explained inside it, also where the endpoint died on the way."""
+    try:
+        yield
+    except UserError:
+        with suppress(UserError):  # what ended the run is told, and it may well be the store
+            if explained_features(store, work.found.sae.id, work.found.analysis.name):
+                _publish(work, store, data)
+        raise
+    _publish(work, store, data)
 
 
 def _publish(work: InterpretationWork, store: Store, data: DataFolder) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 
 from sae_assets.disk.layout import DataFolder, default_data_folder
@@ -14,6 +13,7 @@ from sae_assets.interpretation.feature import interpret_feature
 from sae_assets.interpretation.pricing import cost_of, price_for
 from sae_assets.interpretation.records import FailedExplanation, FeatureExamples, Usage
 from sae_assets.interpretation.scorers import Scorers, scorers_of
+from sae_assets.interpretation.vector_cache import VectorCache
 from sae_assets.runners.interpretation_work import interpretation_work
 from sae_assets.runners.selected_features import sample_of
 from sae_assets.settings import AutoInterpConfig, AutoInterpSettings
@@ -50,9 +50,13 @@ class InterpretationEstimate:
     completion_tokens: int
     """Tokens of answers to pay for."""
     n_embedded_texts: int
-    """Texts to embed, where the embedding scorer is asked for; not part of tokens and cost."""
+    """Texts to embed for the embedding scorer that no run has embedded yet."""
+    embedding_tokens: int
+    """Tokens of these texts, which come to those of prompts and answers; none with a model on this machine."""
+    embedding_cost: float | None
+    """US dollars for them; None where the table of prices does not have the embedding model."""
     cost: float | None
-    """US dollars; None where the table of prices does not have the model."""
+    """US dollars for all that is known to cost any; None where the table of prices does not have the model."""
     max_cost: float | None
     """What the run may cost at most; None for no limit."""
     max_tokens: int | None
@@ -62,7 +66,8 @@ class InterpretationEstimate:
     def is_within_budget(self) -> bool:
         """Whether the run would come to its end, by this estimate."""
         is_too_dear = self.max_cost is not None and self.cost is not None and self.cost > self.max_cost
-        is_too_long = self.max_tokens is not None and self.prompt_tokens + self.completion_tokens > self.max_tokens
+        n_tokens = self.prompt_tokens + self.completion_tokens + self.embedding_tokens
+        is_too_long = self.max_tokens is not None and n_tokens > self.max_tokens
         return not (is_too_dear or is_too_long)
 
 
@@ -95,13 +100,14 @@ def estimate_features(
     work = interpretation_work(settings, store)
     cfg, n_features = work.cfg, len(work.indices)
     tried = sample_of(work.indices, most_tried)
-    embedder, n_unexplainable = DryEmbedder(), 0
-    with AnswerCache(data.answers) as cache, closing(scorers_of(cfg, lambda: embedder)) as scorers:
-        llm = DryLLM(cfg, cache)
+    n_unexplainable = 0
+    with AnswerCache(data.answers) as cache, VectorCache(data.answers, only_new=not cfg.use_cache) as vectors:
+        llm, embedder = DryLLM(cfg, cache), DryEmbedder(cfg.embedding, vectors)
+        scorers = scorers_of(cfg, lambda: embedder)
         for feature in work.examples(store, data, sample_of(work.kept, MOST_LEARNED_FROM)):
             interpret_feature(feature, cfg, scorers, llm)
         llm.forget_counts()
-        embedder.n_texts = 0
+        embedder.forget_counts()
         for n_done, feature in enumerate(work.examples(store, data, tried, progress), start=1):
             n_unexplainable += not _is_explainable(feature, cfg, scorers, llm)
             progress(Step("estimate", n_done, len(tried), "features"))
@@ -110,6 +116,7 @@ def estimate_features(
         return round(number * n_features / len(tried)) if tried else 0
 
     usage = Usage(scaled(llm.asked.requests), scaled(llm.asked.prompt_tokens), scaled(llm.asked.completion_tokens))
+    cost, embedding_cost = _cost(usage, cfg), _embedding_cost(scaled(embedder.n_tokens), cfg)
     return InterpretationEstimate(
         model=cfg.openai_model,
         is_batch=cfg.mode == "batch",
@@ -122,7 +129,9 @@ def estimate_features(
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         n_embedded_texts=scaled(embedder.n_texts),
-        cost=_cost(usage, cfg),
+        embedding_tokens=scaled(embedder.n_tokens),
+        embedding_cost=embedding_cost,
+        cost=None if cost is None else cost + (embedding_cost or 0.0),
         max_cost=settings.max_cost,
         max_tokens=settings.max_tokens,
     )
@@ -131,6 +140,11 @@ def estimate_features(
 def _is_explainable(feature: FeatureExamples, cfg: AutoInterpConfig, scorers: Scorers, llm: DryLLM) -> bool:
     outcome = interpret_feature(feature, cfg, scorers, llm)
     return not (isinstance(outcome, FailedExplanation) and outcome.kind == "examples")
+
+
+def _embedding_cost(n_tokens: int, cfg: AutoInterpConfig) -> float | None:
+    price = price_for(cfg, cfg.embedding.model) if cfg.embedding.model else None
+    return cost_of(Usage(1, n_tokens), price) if n_tokens else 0.0
 
 
 def _cost(usage: Usage, cfg: AutoInterpConfig) -> float | None:

@@ -42,7 +42,8 @@ class InterpretationReport:
         parts = [f"{_count(self.n_explained, 'feature')} explained{self._price}{kept}{saved}"]
         if self.ended_budget is not None:
             remain = f"{self.n_remaining:,} remain{'s' if self.n_remaining == 1 else ''}"
-            parts.append(f"the budget of {self.ended_budget} ended: {remain}, run it again with a higher one")
+            advice = "run it again to go on" if self.n_explained else "give it a higher one"
+            parts.append(f"the budget of {self.ended_budget} ended: {remain}, {advice}")
         if not self.failures:
             return f"{'; '.join(parts)}."
         first = self.failures[0]

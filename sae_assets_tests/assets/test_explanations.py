@@ -66,7 +66,7 @@ def test_a_budget_that_ends_is_told_with_what_remains_and_what_to_do(analysed, c
     assert 0 < told["explained now"] < 20
     assert told["remaining"] == 20 - told["explained now"]
     (warning,) = [line for line in capfd.readouterr().err.splitlines() if "WARNING" in line]
-    assert f"{told['remaining']} remain" in warning and "run it again with a higher one" in warning
+    assert f"{told['remaining']} remain" in warning and "run it again to go on" in warning
 
 
 def test_failures_are_listed_with_their_reason(analysed):

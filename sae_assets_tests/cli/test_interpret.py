@@ -66,7 +66,7 @@ def test_budget_of_the_command_line_ends_the_run_and_says_what_remains(project, 
     assert result.returncode == 0, result.stderr
     n_explained = len(explained(project) & set(range(30, 40)))
     assert result.stdout.endswith(
-        f"; the budget of 2,500 tokens ended: {10 - n_explained} remain, run it again with a higher one.\n"
+        f"; the budget of 2,500 tokens ended: {10 - n_explained} remain, run it again to go on.\n"
     )
     assert len(llm.requests) * 110 <= 2500 + 110
     result = run_command(project, "interpret", file, OPENAI_API_KEY=KEY)

@@ -1,8 +1,10 @@
 """Running it again: what was asked is not asked again, and what failed is."""
 
+import pyarrow.parquet as pq
 import pytest
 
 from sae_assets import UserError
+from sae_assets.store.lookup import checkpoints
 from sae_assets_tests.interpretation.batch_server import BatchServer
 from sae_assets_tests.interpretation.llm_server import LLMServer, content, status
 from sae_assets_tests.project import DEAD, TinyProject
@@ -62,6 +64,21 @@ def test_request_that_failed_is_sent_again_as_it_was(analysed: TinyProject, llm:
     assert explain(analysed, llm, [4, 9]).n_explained == 2
     assert {request.prompt for request in llm.requests if request.ask.kind == "explaining"} == refused
     assert failures(analysed) == []
+
+
+def test_what_was_explained_before_the_endpoint_died_is_in_the_table_and_the_means(
+    analysed: TinyProject, llm: LLMServer
+):
+    llm.fault_for = lambda _request: status(401) if len(llm.requests) > 50 else None
+    with pytest.raises(UserError, match="refused the API key"):
+        explain(analysed, llm, None, max_workers=1)
+    explained = [one.index for one in stored(analysed)]
+    assert 0 < len(explained) < 50
+    table = pq.read_table(str(analysed.data.checkpoint("tiny", "sae-l0").explanations))
+    assert table.column("index").to_pylist() == explained
+    with analysed.store() as store:
+        (row,) = checkpoints(store)
+    assert row.n_explained == len(explained) and row.mean_scores.keys() == {"detection", "fuzzing"}
 
 
 def test_dead_feature_has_a_reason_and_no_question(analysed: TinyProject, llm: LLMServer):

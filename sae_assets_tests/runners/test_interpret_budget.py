@@ -31,7 +31,7 @@ def test_tokens_bound_a_run_and_the_next_one_goes_on(analysed: TinyProject, llm:
     assert first.has_budget_ended and first.failures == ()
     assert 0 < first.n_explained == len(stored(analysed)) == N_ALIVE - first.n_remaining
     assert first.sentence.endswith(
-        f"; the budget of 10,000 tokens ended: {first.n_remaining} remain, run it again with a higher one."
+        f"; the budget of 10,000 tokens ended: {first.n_remaining} remain, run it again to go on."
     )
     second = explain(analysed, llm, None, max_tokens=10_000_000)
     assert not second.has_budget_ended and second.n_remaining == 0
@@ -52,9 +52,7 @@ def test_budget_too_small_for_anything_asks_nothing_and_everything_remains(analy
     report = explain(analysed, llm, max_tokens=1)
     assert (report.n_explained, report.n_remaining, report.failures) == (0, 3, ())
     assert llm.requests == [] and stored(analysed) == []
-    assert report.sentence == (
-        "0 features explained; the budget of 1 tokens ended: 3 remain, run it again with a higher one."
-    )
+    assert report.sentence == ("0 features explained; the budget of 1 tokens ended: 3 remain, give it a higher one.")
 
 
 def test_ample_budget_changes_nothing(analysed: TinyProject, llm: LLMServer):

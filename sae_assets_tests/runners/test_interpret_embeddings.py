@@ -7,7 +7,7 @@ import pytest
 
 from sae_assets import UserError
 from sae_assets_tests.interpretation.embedding_server import EmbeddingServer, n_words_of
-from sae_assets_tests.runners.explaining import FEW, explain, stored, story
+from sae_assets_tests.runners.explaining import FEW, estimate, explain, stored, story
 
 A_TOKEN = 1e-6
 """US dollars."""
@@ -41,7 +41,7 @@ def test_no_text_is_embedded_twice_and_the_account_has_them_all(analysed, llm, e
     assert sum(score["value"] is not None for score in scores) == n_requests > 0, "one a feature that has the windows"
     again = explain(analysed, llm, overwrite_existing=True, **embedding)
     assert again.n_explained == len(FEW)
-    assert again.spent.requests == 0 and again.saved.prompt_tokens >= report.spent.prompt_tokens
+    assert again.spent.requests == 0 and again.saved.prompt_tokens > 100 * len(FEW)
     assert len(endpoint.requests) == n_requests
     explain(analysed, llm, overwrite_existing=True, use_cache=False, **embedding)
     assert [text for texts in endpoint.sent[n_requests:] for text in texts] == texts
@@ -61,3 +61,16 @@ def test_vectors_beyond_the_budget_leave_features_for_later(analysed, llm, endpo
     assert explain(analysed, llm, **embedding).n_explained == report.n_remaining
     assert len({request.prompt for request in llm.requests}) == len(llm.requests) == len(FEW)
     assert endpoint.requests != []
+
+
+def test_estimate_has_the_texts_that_no_run_has_embedded(analysed, llm, endpoint, embedding):
+    explain(analysed, llm, [1], **embedding)
+    expected = estimate(analysed, FEW, **embedding)
+    n_before = sum(map(len, endpoint.sent))
+    explain(analysed, llm, FEW, **embedding)
+    # What the explanations will be is not known yet; here some are the same.
+    assert sum(map(len, endpoint.sent)) - n_before <= expected.n_embedded_texts + 2
+    assert expected.embedding_cost == pytest.approx(A_TOKEN * expected.embedding_tokens)
+    again = estimate(analysed, FEW, overwrite_existing=True, **embedding)
+    assert (again.n_embedded_texts, again.embedding_tokens, again.cost) == (0, 0, 0)
+    assert estimate(analysed, FEW, overwrite_existing=True, use_cache=False, **embedding).n_embedded_texts > 0

@@ -91,7 +91,11 @@ def test_part_of_the_features_is_scaled_up_to_all(analysed: TinyProject):
 def test_texts_to_embed_are_counted_apart_and_need_no_model(analysed: TinyProject):
     expected = estimate(analysed, FEW, scorer_type=["embedding"])
     assert expected.n_requests == 3
-    assert 3 * 3 <= expected.n_embedded_texts <= 3 * 21
+    assert 3 + 3 <= expected.n_embedded_texts <= 3 * 21
+    assert expected.embedding_tokens > expected.n_embedded_texts and expected.embedding_cost is None
+    assert not estimate(analysed, FEW, scorer_type=["embedding"], max_tokens=expected.prompt_tokens + 600).is_within_budget
+    free = {"sentence_model": "nowhere"}
+    assert estimate(analysed, FEW, scorer_type=["embedding"], embedding=free).embedding_cost == 0
 
 
 def test_dead_feature_asks_nothing(analysed: TinyProject):
