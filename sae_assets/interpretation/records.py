@@ -64,8 +64,6 @@ class FeatureExamples:
     """Output tokens that it suppresses most."""
     hard_negatives: Sequence[ExampleWindow] = ()
     """Windows of the nearest features in which this one is verified to be silent; empty unless asked for."""
-    n_failed: int = 0
-    """Earlier runs whose explanation could not be read; the next question is a new one to the cache."""
 
 
 class Usage(NamedTuple):

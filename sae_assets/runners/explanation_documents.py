@@ -33,9 +33,7 @@ def explanation_document(explanation: FeatureExplanation, analysis: AnalysisDocu
     )
 
 
-def failure_document(
-    failure: FailedExplanation, analysis: AnalysisDocument, model: str, n_failed_before: int
-) -> ExplanationFailureDocument:
+def failure_document(failure: FailedExplanation, analysis: AnalysisDocument, model: str) -> ExplanationFailureDocument:
     """Why a feature of this analysis could not be explained by the model that was asked for."""
     return ExplanationFailureDocument(
         sae=analysis.sae,
@@ -43,7 +41,6 @@ def failure_document(
         index=failure.index,
         reason=failure.reason,
         kind=failure.kind,
-        n_failed=n_failed_before + (failure.kind == "answer"),
         model=model,
     )
 

@@ -26,12 +26,12 @@ def window_of(sample: StoredSample, max_length: int) -> ExampleWindow:
 
 
 def examples_of(
-    feature: StoredFeature, max_length: int, hard_negatives: Sequence[ExampleWindow] = (), n_failed: int = 0
+    feature: StoredFeature, max_length: int, hard_negatives: Sequence[ExampleWindow] = ()
 ) -> FeatureExamples:
     """All samples of a feature as windows, with the output tokens where they are known.
 
     Args:
-        hard_negatives, n_failed: as in `FeatureExamples`.
+        hard_negatives: as in `FeatureExamples`.
     """
     groups = {name: [window_of(sample, max_length) for sample in group] for name, group in feature.samples.items()}
     silent = groups.pop(NON_ACTIVATING, [])
@@ -44,5 +44,4 @@ def examples_of(
         top_logits=tuple(token.text for token in logits.top) if logits else (),
         bottom_logits=tuple(token.text for token in logits.bottom) if logits else (),
         hard_negatives=hard_negatives,
-        n_failed=n_failed,
     )

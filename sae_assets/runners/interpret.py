@@ -78,8 +78,7 @@ def explain_features(
         for outcome in outcomes:
             if isinstance(outcome, FailedExplanation):
                 failures.append(outcome)
-                n_failed = work.n_failed.get(outcome.index, 0)
-                failed.put(failure_document(outcome, analysis, cfg.openai_model, n_failed))
+                failed.put(failure_document(outcome, analysis, cfg.openai_model))
             else:
                 n_explained += 1
                 explained.put(explanation_document(outcome, analysis))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sae_assets.disk.layout import DataFolder
@@ -15,7 +15,6 @@ from sae_assets.settings import AutoInterpConfig, AutoInterpSettings
 from sae_assets.settings.selection import parse_selection
 from sae_assets.store.connection import Store
 from sae_assets.store.explanations import explained_features
-from sae_assets.store.failures import times_unreadable
 from sae_assets.store.lookup import FoundAnalysis, find_analysis
 from sae_assets.store.reading import read_features
 
@@ -32,8 +31,6 @@ class InterpretationWork:
     """Those to explain."""
     kept: tuple[int, ...]
     """Those asked for that keep the explanation that they have."""
-    n_failed: Mapping[int, int]
-    """In how many earlier runs the explanation could not be read, where it ever was so."""
 
     def examples(
         self, store: Store, data: DataFolder, indices: Iterable[int] | None = None, progress: Progress = silent
@@ -47,7 +44,7 @@ class InterpretationWork:
         analysis = self.found.analysis
         features = read_features(store, analysis.sae, analysis.name, wanted, alive_only=False)
         for feature, negatives in with_hard_negatives(features, store, self.found, data, self.cfg, progress):
-            yield examples_of(feature, self.cfg.max_length, negatives, self.n_failed.get(feature.index, 0))
+            yield examples_of(feature, self.cfg.max_length, negatives)
 
 
 def interpretation_work(settings: AutoInterpSettings, store: Store) -> InterpretationWork:
@@ -66,5 +63,4 @@ def interpretation_work(settings: AutoInterpSettings, store: Store) -> Interpret
         cfg,
         tuple(index for index in asked if index not in is_kept),
         tuple(index for index in asked if index in is_kept),
-        times_unreadable(store, sae, analysis),
     )

@@ -17,7 +17,7 @@ from pymongo.errors import BulkWriteError
 from sae_assets.store.bulk import DUPLICATE_KEY, insert_in_bulk
 from sae_assets.store.connection import Store, readable
 from sae_assets.store.documents import AnalysisDocument
-from sae_assets.store.failures import end_failures
+from sae_assets.store.failures import forget_failures
 from sae_assets.store.kept_documents import ExplanationDocument, ExplanationVersionDocument
 from sae_assets.store.queries import Where, where
 from sae_assets.store.sets import amend
@@ -32,7 +32,7 @@ END_OF_TIME_MS = 1 << 53
 def save_explanations(store: Store, explanations: Sequence[ExplanationVersionDocument]) -> None:
     """Writes explanations over those that count; what a person wrote, no model's explanation replaces.
 
-    Failures of these features are past ones then. A writer that is killed leaves versions that never counted, and
+    Failures of these features are forgotten then. A writer that is killed leaves versions that never counted, and
     nothing half.
     """
     for _ in insert_in_bulk(store["explanation_versions"], (one.to_mongo() for one in explanations)):
@@ -43,7 +43,7 @@ def save_explanations(store: Store, explanations: Sequence[ExplanationVersionDoc
         _count_new(store, batch, explained)
         if explained:
             store["explanations"].bulk_write([_replacement(one) for one in explained])
-        end_failures(store, batch)
+        forget_failures(store, batch)
 
 
 def write_by_hand(store: Store, sae_id: str, analysis: str, index: int, text: str) -> ExplanationDocument:

@@ -30,26 +30,18 @@ def failures_of(
     store: Store, sae_id: str, analysis: str, indices: Iterable[int] | None = None
 ) -> list[ExplanationFailureDocument]:
     """The failures of these features, or of all, by index; the features may have an earlier explanation."""
-    wanted = where(sae=sae_id, analysis=analysis, is_past=False)
+    wanted = where(sae=sae_id, analysis=analysis)
     if indices is not None:
         wanted = wanted.among("index", indices)
     found = map(ExplanationFailureDocument.of, store["explanation_failures"].find(wanted.filter))
     return sorted(found, key=lambda one: one.index)
 
 
-@readable
-def times_unreadable(store: Store, sae_id: str, analysis: str) -> dict[int, int]:
-    """In how many runs the model's explanation of a feature could not be read, where it ever failed; past ones too."""
-    fields = {"index": 1, "n_failed": 1}
-    found = store["explanation_failures"].find(where(sae=sae_id, analysis=analysis).filter, fields)
-    return {one["index"]: one["n_failed"] for one in found}
-
-
-def end_failures(store: Store, explained: Iterable[ExplanationDocument]) -> None:
-    """Makes the failures of features that are explained by now past ones."""
+def forget_failures(store: Store, explained: Iterable[ExplanationDocument]) -> None:
+    """Deletes the failures of features that are explained by now."""
     indices: dict[tuple[str, str], list[int]] = {}
     for one in explained:
         indices.setdefault((one.sae, one.analysis), []).append(one.index)
     for (sae, analysis), those in indices.items():
         wanted = where(sae=sae, analysis=analysis).among("index", those)
-        store["explanation_failures"].update_many(wanted.filter, {"$set": {"is_past": True}})
+        store["explanation_failures"].delete_many(wanted.filter)

@@ -94,14 +94,10 @@ class ExplanationFailureDocument(Document):
     """One sentence."""
     kind: str
     """What failed: "examples", "answer", "endpoint" or "unexpected"."""
-    n_failed: int = 0
-    """Runs in which the model's explanation could not be read; each asks anew, whatever the cache of answers holds."""
     model: str | None = None
     """The model that was asked."""
     failed_at: datetime = Field(default_factory=now)
     """When it failed last."""
-    is_past: bool = False
-    """The feature was explained since; kept for `n_failed`, as the cache of answers has those that cannot be read."""
 
 
 class AnnotationDocument(Document):

@@ -37,9 +37,7 @@ def test_unreadable_answer_is_asked_anew_by_the_next_run_and_its_reason_kept_unt
         report = explain(analysed, llm)
         assert len(llm.requests) == 3 * n_runs
         assert sorted(failure.index for failure in report.failures) == FEW
-        assert [(one.index, one.kind, one.n_failed) for one in failures(analysed)] == [
-            (index, "answer", n_runs) for index in FEW
-        ]
+        assert [(one.index, one.kind) for one in failures(analysed)] == [(index, "answer") for index in FEW]
     reasons = {one.index: one.reason for one in report.failures}
     for one in failures(analysed):
         assert one.reason == reasons[one.index] and one.model == "gpt-3.5-turbo"
@@ -54,10 +52,7 @@ def test_unreadable_answer_is_asked_anew_by_the_next_run_and_its_reason_kept_unt
 def test_request_that_failed_is_sent_again_as_it_was(analysed: TinyProject, llm: LLMServer):
     llm.fault_for = lambda _request: status(400, "no")
     explain(analysed, llm, [4, 9])
-    assert [(one.index, one.kind, one.n_failed) for one in failures(analysed)] == [
-        (4, "endpoint", 0),
-        (9, "endpoint", 0),
-    ]
+    assert [(one.index, one.kind) for one in failures(analysed)] == [(4, "endpoint"), (9, "endpoint")]
     refused = {request.prompt for request in llm.requests}
     llm.fault_for = lambda _request: None
     llm.requests.clear()
@@ -84,7 +79,7 @@ def test_what_was_explained_before_the_endpoint_died_is_in_the_table_and_the_mea
 def test_dead_feature_has_a_reason_and_no_question(analysed: TinyProject, llm: LLMServer):
     explain(analysed, llm, [DEAD])
     (failure,) = failures(analysed)
-    assert (failure.index, failure.kind, failure.n_failed) == (DEAD, "examples", 0)
+    assert (failure.index, failure.kind) == (DEAD, "examples")
     assert failure.reason == "There is no window in which the feature is active."
 
 

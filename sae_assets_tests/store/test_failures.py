@@ -1,15 +1,15 @@
 """Why a feature could not be explained is known until it is explained."""
 
 from sae_assets.store.explanations import save_explanations, write_by_hand
-from sae_assets.store.failures import failures_of, save_failures, times_unreadable
+from sae_assets.store.failures import failures_of, save_failures
 from sae_assets.store.kept_documents import ExplanationFailureDocument, ExplanationVersionDocument
 
 SAE = "demo/l10"
 
 
-def failure(index: int, reason: str = "The answer is empty.", analysis: str = "default", n_failed: int = 1):
+def failure(index: int, reason: str = "The answer is empty.", analysis: str = "default"):
     return ExplanationFailureDocument(
-        sae=SAE, analysis=analysis, index=index, reason=reason, kind="answer", n_failed=n_failed, model="gpt-4o"
+        sae=SAE, analysis=analysis, index=index, reason=reason, kind="answer", model="gpt-4o"
     )
 
 
@@ -27,7 +27,7 @@ def test_failures_come_back_as_they_were_by_index(store):
 
 def test_later_failure_takes_the_place_of_the_earlier_one(store):
     save_failures(store, [failure(2), failure(3)])
-    later = failure(2, "The endpoint did not answer.", n_failed=2)
+    later = failure(2, "The endpoint did not answer.")
     save_failures(store, [later])
     assert failures_of(store, SAE, "default", [2]) == [later]
     assert len(failures_of(store, SAE, "default")) == 2
@@ -45,15 +45,6 @@ def test_what_is_explained_has_no_failure_any_more(store):
     assert [one.index for one in failures_of(store, SAE, "default")] == [1]
     assert [one.index for one in failures_of(store, SAE, "other")] == [2]
     assert failures_of(store, SAE, "default", [2, 3]) == []
-
-
-def test_how_often_an_answer_could_not_be_read_is_known_for_good(store):
-    save_failures(store, [failure(1), failure(2, n_failed=3), failure(2, analysis="other", n_failed=5)])
-    save_explanations(store, [explanation(2)])
-    assert times_unreadable(store, SAE, "default") == {1: 1, 2: 3}
-    save_failures(store, [failure(2, n_failed=4)])
-    assert times_unreadable(store, SAE, "default") == {1: 1, 2: 4}
-    assert [one.index for one in failures_of(store, SAE, "default")] == [1, 2]
 
 
 def test_an_explanation_of_a_model_clears_the_failure_also_where_a_persons_one_stays(store):
