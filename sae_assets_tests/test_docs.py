@@ -4,6 +4,7 @@ import re
 import tomllib
 from itertools import chain
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -42,3 +43,11 @@ def test_every_dependency_is_explained():
     names = {re.split(r"[<>=\[]", requirement)[0] for requirement in required}
     # pytest's plugins stand in brackets behind it.
     assert {name for name in names if name not in page and name.removeprefix("pytest") not in page} == set()
+
+
+EXPLANATIONS = (REPOSITORY / "docs" / "interpretation.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("block", re.findall(r"```toml\n(.*?)```", EXPLANATIONS, re.DOTALL))
+def test_settings_on_the_page_of_explanations_can_be_loaded(block):
+    AutoInterpSettings.model_validate({"sae_series": "demo", "sae_name": "smollm2-l10"} | tomllib.loads(dedent(block)))

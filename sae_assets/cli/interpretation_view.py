@@ -67,6 +67,7 @@ def _rows(estimate: InterpretationEstimate) -> list[tuple[str, str, str]]:
     is_scaled = estimate.n_tried < estimate.n_features
     tried = f"estimated from {estimate.n_tried:,} of them" if is_scaled else ""
     price = "by the table of prices" if estimate.cost is not None else "the model is not in auto_interp.prices"
+    embedding = "in the cost" if estimate.embedding_cost is not None else "not in the cost: their model has no price"
     limits = [] if estimate.max_cost is None else [dollars(estimate.max_cost)]
     limits += [] if estimate.max_tokens is None else [f"{estimate.max_tokens:,} tokens"]
     reach = "is enough" if estimate.is_within_budget else "ends the run before all are explained"
@@ -78,7 +79,7 @@ def _rows(estimate: InterpretationEstimate) -> list[tuple[str, str, str]]:
         *_if(estimate.n_from_cache, "answers in the cache", "free"),
         ("prompt tokens", f"{estimate.prompt_tokens:,}", "estimated"),
         ("answer tokens", f"{estimate.completion_tokens:,}", "estimated"),
-        *_if(estimate.n_embedded_texts, "texts to embed", "not in the cost"),
+        *_if(estimate.n_embedded_texts, "texts to embed", f"{estimate.embedding_tokens:,} tokens, {embedding}"),
         ("cost", dollars(estimate.cost), price),
     ]
     return [*rows, ("budget", " or ".join(limits), reach)] if limits else rows

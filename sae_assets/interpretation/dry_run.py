@@ -10,10 +10,12 @@ from sae_assets.interpretation.answer_cache import AnswerCache, answer_key
 from sae_assets.interpretation.answers import AnswerModel
 from sae_assets.interpretation.asking import Answer, Question, read_reply
 from sae_assets.interpretation.embeddings import Embedded
-from sae_assets.interpretation.estimates import TokenEstimates
+from sae_assets.interpretation.estimates import TokenEstimates, tokens_to_embed
 from sae_assets.interpretation.made_up import made_up
 from sae_assets.interpretation.records import Usage
+from sae_assets.interpretation.vector_cache import VectorCache, vector_key
 from sae_assets.settings import AutoInterpConfig
+from sae_assets.settings.embedding import EmbeddingConfig
 
 
 class DryLLM:
@@ -56,16 +58,29 @@ class DryLLM:
 
 
 class DryEmbedder:
-    """An embedder that counts texts and knows nothing of them: all have the same vector."""
+    """An embedder that counts the texts that no run has embedded, each once; all have the same vector."""
 
-    def __init__(self) -> None:
+    def __init__(self, cfg: EmbeddingConfig, vectors: VectorCache) -> None:
         """Counts nothing yet."""
+        self._cfg, self._vectors = cfg, vectors
+        self.forget_counts()
+
+    def forget_counts(self) -> None:
+        """Counts from 0 again."""
         self.n_texts = 0
         """Texts that would have to be embedded."""
+        self.n_tokens = 0
+        """Tokens that would have to be paid for, estimated; none with a model on this machine."""
+        self._counted: set[bytes] = set()
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """The same vector of length 1 for each text."""
-        self.n_texts += len(texts)
+        wanted = {vector_key(self._cfg, text): text for text in texts}
+        new = wanted.keys() - self._vectors.get(wanted).keys() - self._counted
+        self._counted |= new
+        self.n_texts += len(new)
+        if self._cfg.sentence_model is None:
+            self.n_tokens += tokens_to_embed([wanted[key] for key in new])
         return Embedded(np.ones((len(texts), 1), dtype=np.float32), Usage())
 
     def close(self) -> None:

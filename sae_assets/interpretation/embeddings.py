@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
-from jaxtyping import Float32
 
+from sae_assets.interpretation.embedding_answers import EmbeddedPart, Vectors, read_answer
 from sae_assets.interpretation.records import Usage
 from sae_assets.settings.embedding import EmbeddingConfig
 from sae_assets.settings.errors import UnreachableError, UserError
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 BATCH = 256
 """Most texts that are sent at once."""
 
-Vectors = Float32[np.ndarray, "text dimension"]
-
 
 class Embedded(NamedTuple):
     """Texts as vectors."""
@@ -32,17 +29,6 @@ class Embedded(NamedTuple):
     """What each text means, of length 1; zeros for a text that was refused."""
     usage: Usage
     """What they took; nothing for a model on this machine."""
-
-
-class EmbeddedPart(NamedTuple):
-    """What came with one answer of the endpoint."""
-
-    where: slice
-    """Which of the texts it is about."""
-    vectors: Vectors
-    """Their vectors, of length 1."""
-    usage: Usage
-    """What this request took; its cost only where the endpoint itself says it."""
 
 
 class EmbeddingError(UnreachableError):
@@ -132,21 +118,20 @@ class Embedder:
             raise refusal
 
     def _read(self, body: str, part: slice, endpoint: EmbeddingEndpoint) -> EmbeddedPart:
-        answer = _answer(body)
-        vectors = _vectors(answer)
-        n_texts = part.stop - part.start
-        if vectors is None or len(vectors) != n_texts:
+        answer = read_answer(body, part)
+        if answer is None:
             raise EmbeddingError(
                 f"What answers at {endpoint.place} does not speak the embeddings protocol; "
                 "check SAE_ASSETS_EMBEDDING_BASE_URL (it often ends in /v1) and SAE_ASSETS_EMBEDDING_MODEL."
             )
-        self._n_dimensions = self._n_dimensions or vectors.shape[-1]
-        if vectors.shape[-1] != self._n_dimensions:
+        n_dimensions = answer.vectors.shape[-1]
+        self._n_dimensions = self._n_dimensions or n_dimensions
+        if n_dimensions != self._n_dimensions:
             raise EmbeddingError(
-                f"The embedding model {self._cfg.model!r} gave {vectors.shape[-1]} dimensions, not "
+                f"The embedding model {self._cfg.model!r} gave {n_dimensions} dimensions, not "
                 f"{self._n_dimensions}; set SAE_ASSETS_EMBEDDING_DIMENSIONS to what it can give, and start again."
             )
-        return EmbeddedPart(part, vectors, _usage(answer.get("usage")))
+        return answer
 
     def _opened(self) -> EmbeddingEndpoint:
         with self._opening:
@@ -179,38 +164,6 @@ def _checked(cfg: EmbeddingConfig) -> str | None:
     if key is not None and not (key.isascii() and key.isprintable()):
         raise UserError("The API key of the embeddings has characters that no key has; set OPENAI_API_KEY again.")
     return key
-
-
-def _answer(body: str) -> Mapping[str, Any]:
-    """The fields of an answer; none where it is no JSON object."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return {}
-    return answer if isinstance(answer, Mapping) else {}
-
-
-def _vectors(answer: Mapping[str, Any]) -> Vectors | None:
-    """The vectors of an answer, in the order of the texts, made one long; None where it is no such answer."""
-    try:
-        answers = sorted(answer["data"], key=lambda one: one["index"])
-        vectors = np.array([one["embedding"] for one in answers], np.float32)
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return None
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    if vectors.ndim != 2 or not np.isfinite(lengths).all():
-        return None
-    return vectors / np.where(lengths > 0, lengths, 1)
-
-
-def _usage(counted: object) -> Usage:
-    counts = counted if isinstance(counted, Mapping) else {}
-    n_tokens, cost = counts.get("prompt_tokens") or counts.get("total_tokens"), counts.get("cost")
-    return Usage(
-        requests=1,
-        prompt_tokens=n_tokens if isinstance(n_tokens, int) else 0,
-        cost=float(cost) if isinstance(cost, int | float) else None,
-    )
 
 
 def _is_address(url: str) -> bool:

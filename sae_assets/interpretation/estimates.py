@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sae_assets.interpretation.asking import Question
@@ -59,6 +61,11 @@ class TokenEstimates:
                 answers = self._answers[question.form]
                 answers[0] += 1
                 answers[1] += usage.completion_tokens
+
+
+def tokens_to_embed(texts: Collection[str]) -> int:
+    """How many tokens an embedding model is likely to count in these texts."""
+    return math.ceil(sum(map(len, texts)) / CHARACTERS_A_TOKEN)
 
 
 def _n_characters(question: Question[Any]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
@@ -10,8 +9,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from sae_assets.interpretation.budget import Ledger
-from sae_assets.interpretation.embeddings import Embedded, EmbeddedPart, Embedder, RefusedError
-from sae_assets.interpretation.estimates import CHARACTERS_A_TOKEN
+from sae_assets.interpretation.embedding_answers import EmbeddedPart
+from sae_assets.interpretation.embeddings import Embedded, Embedder, RefusedError
+from sae_assets.interpretation.estimates import tokens_to_embed
 from sae_assets.interpretation.pricing import cost_of, price_for
 from sae_assets.interpretation.records import Usage
 from sae_assets.interpretation.vector_cache import KnownVector, VectorCache, vector_key
@@ -97,7 +97,7 @@ class MeteredEmbedder:
 
     def _ask(self, asked: dict[bytes, str], known: Known, usages: list[Usage]) -> RefusedError | None:
         """Adds what the endpoint makes of these texts to what is known, here and in the cache; its refusal of all."""
-        tokens = max(1, math.ceil(sum(map(len, asked.values())) / CHARACTERS_A_TOKEN))
+        tokens = tokens_to_embed(asked.values())
         cost = cost_of(Usage(1, tokens), self._price)
         reservation = self._ledger.reserve_tokens(tokens, cost or 0.0, is_batch=self._is_batch)
         keys, texts = list(asked), list(asked.values())

@@ -50,8 +50,8 @@ class AutoInterpConfig(Settings):
     use_cache: bool = True
     """Take the answer to a prompt that was asked before, with the same model and options, from the cache on disk."""
     prices: Annotated[dict[str, ModelPrice], AfterValidator(_beside_the_list)] = Field(default_factory=dict)
-    """What models cost, by the name in `openai_model`, beside or in place of OpenAI's list prices; needed for
-    `max_cost` where neither the list nor the endpoint says."""
+    """What models cost, by the name in `openai_model` or `embedding.model`, beside or in place of OpenAI's list prices;
+    needed for `max_cost` where neither the list nor the endpoint says."""
     n_activating_examples: int = Field(default=7, ge=1)
     """Activating windows that the explainer is shown."""
     n_non_activating_examples: int = Field(default=20, ge=0)

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sae_assets.interpretation.budget import Ledger
 from sae_assets.interpretation.embedders import TextEmbedder, open_embedder
 from sae_assets.interpretation.records import Usage
+from sae_assets.interpretation.vector_cache import VectorCache
 from sae_assets.settings import AutoInterpConfig, UserError
 from sae_assets.settings.embedding import EmbeddingConfig
 from sae_assets_tests.interpretation.embedding_server import EmbeddingServer
@@ -75,6 +77,14 @@ def test_sentence_model_comes_before_the_endpoint(folder: Path) -> None:
         embedder = opened(model="m", base_url=server.base_url, sentence_model=str(folder))
         assert embedder.embed(["cat"]).vectors.shape == (1, 32)
         assert server.requests == []
+
+
+def test_sentence_model_costs_nothing_and_its_vectors_are_not_kept(folder: Path, tmp_path: Path) -> None:
+    cfg = AutoInterpConfig(embedding=EmbeddingConfig(sentence_model=str(folder), model="without a price"))
+    ledger = Ledger(max_cost=1e-9, max_tokens=1)
+    embedder = open_embedder(cfg, ledger, VectorCache(tmp_path / "answers.sqlite"))
+    assert embedder.embed(SENTENCES).usage == ledger.spent == Usage()
+    assert not (tmp_path / "answers.sqlite").exists()
 
 
 def test_endpoint_is_asked_where_no_sentence_model_is_named() -> None:

@@ -180,14 +180,15 @@ def test_budget_that_ends_begins_no_feature_and_the_next_run_goes_on(
     read = []
     outcomes = list(interpreted(config(), noted(features(100), read), tmp_path, ledger, max_workers=2))
     assert ledger.has_ended
-    assert ledger.spent.requests == len(server.requests) == 12
+    # Requests are guessed by their length, and this server counts 110 tokens for each.
+    assert 9 <= ledger.spent.requests == len(server.requests) <= 13
     assert all(isinstance(outcome, FeatureExplanation) for outcome in outcomes)
-    assert len(outcomes) == 2
+    assert 1 <= len(outcomes) <= 2
     assert len(read) <= 8
 
-    outcomes = list(interpreted(config(), features(4), tmp_path, Ledger(), max_workers=2))
-    assert sorted(outcome.index for outcome in outcomes) == [0, 1, 2, 3]
-    assert len(server.requests) == 5 * 4
+    outcomes = list(interpreted(config(), features(10), tmp_path, Ledger(), max_workers=2))
+    assert sorted(outcome.index for outcome in outcomes) == list(range(10))
+    assert len(server.requests) == 5 * 10
 
 
 def test_progress_says_what_was_spent(server: LLMServer, config: Config, tmp_path: Path) -> None:

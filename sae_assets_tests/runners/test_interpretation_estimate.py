@@ -93,7 +93,9 @@ def test_texts_to_embed_are_counted_apart_and_need_no_model(analysed: TinyProjec
     assert expected.n_requests == 3
     assert 3 + 3 <= expected.n_embedded_texts <= 3 * 21
     assert expected.embedding_tokens > expected.n_embedded_texts and expected.embedding_cost is None
-    assert not estimate(analysed, FEW, scorer_type=["embedding"], max_tokens=expected.prompt_tokens + 600).is_within_budget
+    assert not estimate(
+        analysed, FEW, scorer_type=["embedding"], max_tokens=expected.prompt_tokens + 600
+    ).is_within_budget
     free = {"sentence_model": "nowhere"}
     assert estimate(analysed, FEW, scorer_type=["embedding"], embedding=free).embedding_cost == 0
 
