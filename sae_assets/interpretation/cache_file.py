@@ -66,8 +66,8 @@ class CacheFile:
         except (sqlite3.Error, OSError) as error:
             # Begun anew, it would silently ask for money what was paid for already.
             raise UserError(
-                f"The cache of answers {self._path} cannot be used ({error}); mend or move it, or set "
-                "auto_interp.use_cache = false to go without it."
+                f"The cache of answers {self._path} cannot be used ({error}); mend what is in the way, or move the "
+                "file elsewhere to begin a new one, which pays for every answer again."
             ) from None
 
     def _opened(self) -> sqlite3.Connection:
