@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sae_assets_tests.interpretation.embedding_server import EmbeddingServer
 from sae_assets_tests.language_model.tiny_model import write_tiny_model
 from sae_assets_tests.project import TinyProject, write_project
 
@@ -26,6 +27,13 @@ def tiny_project(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> 
     """A project whose data folder all tests share; what one analyses there, another finds done."""
     with write_project(tmp_path_factory.mktemp("tiny-project"), tiny_model).served() as project:
         yield project
+
+
+@pytest.fixture
+def embeddings() -> Iterator[EmbeddingServer]:
+    """An endpoint for embeddings, whose vectors are known."""
+    with EmbeddingServer() as server:
+        yield server
 
 
 @pytest.fixture

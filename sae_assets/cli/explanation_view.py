@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -34,12 +35,14 @@ def print_story(found: FoundAnalysis, index: int, story: ExplanationStory, conso
         parts += [_head(story.current), *_scores(story.current)]
     if story.failure is not None:
         parts.append(failure_line(story.failure))
+        if story.failure.answer:
+            parts.append(_titled("answer that could not be read", _lines(story.failure.answer)))
     if story.misjudged:
         parts.append(_titled("judged wrongly", _misjudged(story.misjudged)))
     if story.current is not None:
         for title, text in (("prompt", story.current.prompt), ("answer", story.current.answer)):
             if text:
-                parts.append(_titled(title, Text("\n".join(map(visible, text.split("\n"))))))
+                parts.append(_titled(title, _lines(text)))
     if story.earlier:
         parts.append(_titled("other explanations, newest first", _earlier(story.earlier)))
     for part in parts:
@@ -98,38 +101,42 @@ def _scores(one: ExplanationVersionDocument) -> list[RenderableType]:
     if not one.scores:
         return [Text("no scores", style="dim")]
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("score", "value", "of", "unparsable", "TP", "FP", "TN", "FN", *MEASURES, "prompt"):
-        table.add_column(column, justify="left" if column in ("score", "prompt") else "right", overflow="fold")
+    for column in ("score", "value", "of", "TP", "FP", "TN", "FN", *MEASURES):
+        table.add_column(column, justify="left" if column == "score" else "right", no_wrap=True)
     for score in one.scores:
         counts = score.get("counts") or {}
         table.add_row(
             score["scorer"],
             _number(score.get("value")),
             str(score.get("n", NOTHING)),
-            str(score.get("n_unparsable", NOTHING)),
             *(str(counts.get(name, NOTHING)) for name in CELLS),
             *(_number(score.get(name)) for name in MEASURES),
-            score.get("prompt_hash") or NOTHING,
         )
-    reasons = [f"{score['scorer']}: {score['reason']}" for score in one.scores if score.get("reason")]
-    return [table, *(Text(visible(reason), style="dim") for reason in reasons)]
+    return [table, *(Text(visible(note), style="dim") for note in _notes(one.scores))]
 
 
-def _misjudged(misjudged: tuple[Misjudged, ...]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for _ in range(3):
-        table.add_column(style="dim", no_wrap=True)
-    table.add_column(ratio=1)
+def _notes(scores: list[dict[str, Any]]) -> Iterator[str]:
+    """What few scores have, and what has no room in a table 80 characters wide."""
+    for score in scores:
+        if score.get("n_unparsable"):
+            yield f"{score['scorer']}: {score['n_unparsable']} windows unparsable"
+        if score.get("reason"):
+            yield f"{score['scorer']}: {score['reason']}"
+    prompts = ", ".join(f"{score['scorer']} {score['prompt_hash']}" for score in scores if score.get("prompt_hash"))
+    if prompts:
+        yield f"prompts: {prompts}"
+
+
+def _misjudged(misjudged: tuple[Misjudged, ...]) -> Group:
+    lines: list[RenderableType] = []
     for one in misjudged:
         said, right = ("yes", "no") if one.verdict.said else ("no", "yes")
-        text = one.text if one.text is None or len(one.text) <= SHOWN_TEXT else one.text[:SHOWN_TEXT] + "…"
-        table.add_row(
-            one.scorer,
-            f"said {said}, right is {right}",
-            f"context {one.verdict.context_idx}",
-            Text(visible(text) if text is not None else NOTHING),
+        lines.append(
+            Text(f"{one.scorer} said {said}, right is {right}: context {one.verdict.context_idx}", style="dim")
         )
-    return table
+        text = one.text if one.text is None or len(one.text) <= SHOWN_TEXT else one.text[:SHOWN_TEXT] + "…"
+        lines.append(Padding(Text(visible(text.strip(" ")) if text is not None else NOTHING), (0, 0, 0, 2)))
+    return Group(*lines)
 
 
 def _earlier(versions: tuple[ExplanationVersionDocument, ...]) -> Table:
@@ -143,6 +150,10 @@ def _earlier(versions: tuple[ExplanationVersionDocument, ...]) -> Table:
         source = "by hand" if one.is_by_hand else one.model or "a model"
         table.add_row(f"{one.created_at:%Y-%m-%d %H:%M} UTC", visible(source), scores, Text(visible(one.text)))
     return table
+
+
+def _lines(text: str) -> Text:
+    return Text("\n".join(map(visible, text.split("\n"))))
 
 
 def _titled(title: str, content: RenderableType) -> Group:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sae_assets.cli.tables import PIPED_WIDTH
+from sae_assets.disk.layout import CheckpointFolder
 from sae_assets.interpretation.amounts import dollars
+from sae_assets.interpretation.bootstrap import Mean
 from sae_assets.interpretation.records import FailedExplanation
+from sae_assets.interpretation.report_text import mean_text
 from sae_assets.runners.interpretation_estimate import InterpretationEstimate
 from sae_assets.runners.interpretation_report import InterpretationReport
 
@@ -20,7 +24,7 @@ N_SHOWN = 5
 """Features that are named of each reason."""
 
 
-def print_failures(failures: Iterable[FailedExplanation]) -> None:
+def print_failures(failures: Sequence[FailedExplanation]) -> None:
     """Prints why features could not be explained, the most frequent reason first, with the first features of each."""
     indices: dict[str, list[int]] = {}
     for failure in failures:
@@ -35,6 +39,17 @@ def print_failures(failures: Iterable[FailedExplanation]) -> None:
         first = ", ".join(str(index) for index in sorted(those)[:N_SHOWN])
         table.add_row(f"{len(those):,}", f"{first}, ..." if len(those) > N_SHOWN else first, Text(reason))
     _console().print(table)
+    if any(failure.answer for failure in failures):
+        print("What was answered: `sae-assets show feature NAME INDEX --explanation`.")
+
+
+def print_scores(folder: CheckpointFolder) -> None:
+    """Prints the mean of each score over all explanations of the analysis, and where its report lies."""
+    scorers = json.loads(folder.explanation_report("json").read_text(encoding="utf-8"))["scorers"]
+    means = [f"{one['scorer']} {mean_text(Mean(**one['mean']))}" for one in scorers if one["mean"]]
+    if means:
+        print(f"Means with 95 % intervals over all explanations: {', '.join(means)}.")
+        print(f"More is in {folder.explanation_report('md')}")
 
 
 def report_json(report: InterpretationReport) -> dict[str, Any]:

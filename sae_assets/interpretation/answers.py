@@ -60,7 +60,7 @@ def _from_0_to_10(value: float) -> float:
 Steps = Annotated[list[str], BeforeValidator(_strings)]
 Words = Annotated[str, AfterValidator(_something)]
 Rating = Annotated[Literal[1, 2, 3, 4, 5], BeforeValidator(_rating), BeforeValidator(_no_truth_value)]
-Verdict = Annotated[bool, BeforeValidator(_stripped)]
+YesOrNo = Annotated[bool, BeforeValidator(_stripped)]
 """True or false; read also from 1 and 0, "yes" and "no", "true" and "false"."""
 Level = Annotated[float, BeforeValidator(_no_truth_value), AfterValidator(_from_0_to_10)]
 
@@ -104,7 +104,7 @@ class ReasonedExplanationAnswer(ExplanationAnswer, Reasoned):
 class VerdictsAnswer(AnswerForm):
     """What a judge of several windows answers."""
 
-    verdicts: list[Verdict]
+    verdicts: list[YesOrNo]
     """a list of true or false, one for each example, in their order."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol
 
 from sae_assets.interpretation.answers import AnswerModel, read_answer
 from sae_assets.interpretation.records import Usage
@@ -33,6 +33,11 @@ class Reply(NamedTuple):
     """What this one request took."""
     problem: str | None = None
     """Why the text cannot hold an answer: a refusal, a cut; a clause to go after "as". None where it may."""
+
+    @property
+    def out_of_cache(self) -> Reply:
+        """The same as one that this run did not pay for."""
+        return self._replace(usage=self.usage._replace(n_from_cache=1))
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,10 @@ class LLM(Protocol):
             PendingError: the answers come later, with a batch; ask the same again then.
             UserError: nothing more can be asked in this run, for a reason that the user can mend.
         """
+        ...
+
+    def remembered(self, question: Question[Any], /) -> Reply | None:
+        """The reply that `ask_all` would read without asking anybody; None where there is none."""
         ...
 
     def close(self) -> None:

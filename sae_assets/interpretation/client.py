@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -57,24 +59,29 @@ class LLMClient:
         key = cfg.openai_api_key.get_secret_value().strip() if cfg.openai_api_key else None
         if key is not None and not (key.isascii() and key.isprintable()):
             raise UserError("The API key of auto_interp has characters that no key has; set OPENAI_API_KEY again.")
-        url = checked_url(cfg.openai_base_url or OPENAI_URL, "openai_base_url", ("http", "https"))
-        proxy = cfg.openai_proxy and checked_url(cfg.openai_proxy, "openai_proxy", PROXY_SCHEMES)
+        url = checked_url(
+            cfg.openai_base_url or OPENAI_URL,
+            "openai_base_url (or OPENAI_BASE_URL)",
+            ("http", "https"),
+            "http://host:port/v1",
+        )
+        proxy = cfg.openai_proxy and checked_url(cfg.openai_proxy, "openai_proxy", PROXY_SCHEMES, "http://host:port")
         checked_options(cfg)
         self._cfg = cfg
         self.endpoint = Endpoint(url, cfg.openai_model, key, proxy or None)
         """Where requests go."""
         timeout = openai.Timeout(cfg.request_timeout, connect=min(cfg.request_timeout, 10.0))
-        connections = _connections(proxy, timeout)
+        connect = partial(_connections, proxy or None, timeout, httpx2.create_ssl_context())
         self.openai = openai.OpenAI(
             # Endpoints without keys ignore this one; without any, the library would refuse to start.
             api_key=key or "none",
             base_url=self.endpoint.url,
             timeout=timeout,
             max_retries=0,
-            http_client=connections,
+            http_client=connect(),
         )
         """The library's client."""
-        self._post = Posting(self.openai, connections, "chat/completions")
+        self._post = Posting(self.openai, connect, "chat/completions")
         self._closing = threading.Event()
         self._pacer = Pacer(cfg.requests_per_minute, cfg.tokens_per_minute, self._closing.wait)
         self._estimates = TokenEstimates()
@@ -98,13 +105,18 @@ class LLMClient:
         return STRUCTURES[self._n_refused_structures]
 
     def close(self) -> None:
-        """Ends waits for a next attempt and closes the connections."""
+        """Ends waits for a next attempt; nothing more is sent, and what is under way is answered: it is paid for."""
         self._closing.set()
+        self._post.close()
         self.openai.close()
 
     def ask_all(self, questions: Sequence[Question[AnswerModel]]) -> list[Answer[AnswerModel]]:
         """The model's answers, one request after the other; raises what `send` raises."""
         return [read_reply(self.send(question), question.form) for question in questions]
+
+    def remembered(self, _question: Question[Any], /) -> Reply | None:
+        """Nothing: only a cache remembers."""
+        return None
 
     def send(self, question: Question[Any]) -> Reply:
         """What the model says to a question.
@@ -148,11 +160,9 @@ class LLMClient:
         return self._post(request_body(self._cfg, question, structure))
 
 
-def _connections(proxy: str | None, timeout: openai.Timeout) -> httpx2.Client:
-    # The threads that ask bound their number; by itself the library keeps no more than a hundred open.
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+def _connections(proxy: str | None, timeout: openai.Timeout, tls: ssl.SSLContext) -> httpx2.Client:
     try:
-        return openai.DefaultHttpx2Client(proxy=proxy or None, timeout=timeout, limits=limits)
+        return openai.DefaultHttpx2Client(proxy=proxy, timeout=timeout, verify=tls)
     except (ValueError, ImportError):
         raise UserError(
             "The proxy of auto_interp.openai_proxy cannot be used; give one like http://host:port."

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from sae_assets.interpretation.asking import Question, Reply
+from sae_assets.interpretation.counted import cost_in, count_in
 from sae_assets.interpretation.records import Usage
+from sae_assets.interpretation.whole_text import whole
 from sae_assets.settings import AutoInterpConfig, UserError
 
 STRUCTURES = ("json_schema", "json_object", "text")
@@ -58,7 +60,7 @@ def _response_format(structure: str, form: type[BaseModel]) -> dict[str, Any]:
 def reply_of(completion: object, model: str, redacted: Callable[[str], str] = str) -> Reply | None:
     """What a model said, out of the body of an endpoint's answer; None where that is no chat completion at all.
 
-    The cost is what the endpoint itself says, as OpenRouter's `usage.cost`; OpenAI says none.
+    The cost is what the endpoint itself says.
 
     Args:
         model: the name for a completion that names no model.
@@ -66,7 +68,7 @@ def reply_of(completion: object, model: str, redacted: Callable[[str], str] = st
     """
     if not isinstance(completion, Mapping):
         return None
-    model, usage = str(completion.get("model") or model), _usage(_mapping(completion.get("usage")))
+    model, usage = whole(str(completion.get("model") or model)), _usage(_mapping(completion.get("usage")))
     choices = completion.get("choices")
     if not isinstance(choices, list) or not choices:
         # Some routers answer with status 200 and an error in place of the choices.
@@ -75,7 +77,7 @@ def reply_of(completion: object, model: str, redacted: Callable[[str], str] = st
         return Reply("", model, usage, f"the answer is empty{said}")
     message = _mapping(_mapping(choices[0]).get("message"))
     text = message.get("content")
-    return Reply(text if isinstance(text, str) else "", model, usage, _problem(_mapping(choices[0]), message))
+    return Reply(whole(text) if isinstance(text, str) else "", model, usage, _problem(_mapping(choices[0]), message))
 
 
 def _problem(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str | None:
@@ -89,19 +91,13 @@ def _problem(choice: Mapping[str, Any], message: Mapping[str, Any]) -> str | Non
 
 
 def _usage(counted: Mapping[str, Any]) -> Usage:
-    cost = counted.get("cost")
     return Usage(
         requests=1,
-        prompt_tokens=_count(counted, "prompt_tokens"),
-        completion_tokens=_count(counted, "completion_tokens"),
-        reread_tokens=_count(_mapping(counted.get("prompt_tokens_details")), "cached_tokens"),
-        cost=float(cost) if isinstance(cost, int | float) else None,
+        prompt_tokens=count_in(counted, "prompt_tokens"),
+        completion_tokens=count_in(counted, "completion_tokens"),
+        reread_tokens=count_in(_mapping(counted.get("prompt_tokens_details")), "cached_tokens"),
+        cost=cost_in(counted),
     )
-
-
-def _count(counted: Mapping[str, Any], name: str) -> int:
-    count = counted.get(name)
-    return count if isinstance(count, int) else 0
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from sae_assets.interpretation.allotments import NOTHING, Amount
 from sae_assets.interpretation.answer_cache import AnswerCache, answer_key
 from sae_assets.interpretation.answers import AnswerModel
-from sae_assets.interpretation.asking import Answer, Question, read_reply
+from sae_assets.interpretation.asking import Answer, Question, Reply, read_reply
 from sae_assets.interpretation.embeddings import Embedded
 from sae_assets.interpretation.estimates import TokenEstimates, tokens_to_embed
 from sae_assets.interpretation.made_up import made_up
@@ -41,16 +43,20 @@ class DryLLM:
         """The answers, in the order of the questions; never raises."""
         return [self._answer(question) for question in questions]
 
+    def remembered(self, question: Question[Any]) -> Reply | None:
+        """What the cache has."""
+        return self._cache.get(answer_key(self._cfg.openai_model, self._cfg.request_options, question))
+
     def close(self) -> None:
         """Does nothing: nobody waits."""
 
     def _answer(self, question: Question[AnswerModel]) -> Answer[AnswerModel]:
-        reply = self._cache.get(answer_key(self._cfg.openai_model, self._cfg.request_options, question))
+        reply = self.remembered(question)
         if reply is not None:
             self._estimates.learn(question, reply.usage)
             if self._cfg.use_cache:
                 self.known = Usage.total([self.known, reply.usage])
-                return read_reply(reply._replace(usage=reply.usage._replace(n_from_cache=1)), question.form)
+                return read_reply(reply.out_of_cache, question.form)
         tokens = self._estimates.of(question)
         usage = Usage(1, tokens.prompt, tokens.completion)
         self.asked = Usage.total([self.asked, usage])
@@ -82,6 +88,10 @@ class DryEmbedder:
         if self._cfg.sentence_model is None:
             self.n_tokens += tokens_to_embed([wanted[key] for key in new])
         return Embedded(np.ones((len(texts), 1), dtype=np.float32), Usage())
+
+    def foresee(self, _texts: Sequence[str], /) -> Amount:
+        """Nothing, as nothing is paid."""
+        return NOTHING
 
     def close(self) -> None:
         """Does nothing."""

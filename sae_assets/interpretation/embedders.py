@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sae_assets.interpretation.allotments import Amount
 from sae_assets.interpretation.budget import Ledger
 from sae_assets.interpretation.embeddings import Embedded, Embedder
 from sae_assets.interpretation.metered_embedder import MeteredEmbedder
@@ -24,6 +25,10 @@ class TextEmbedder(Protocol):
             BudgetEndedError: the run may not pay for them.
             UserError: nothing more can be embedded in this run.
         """
+        ...
+
+    def foresee(self, texts: Sequence[str], /) -> Amount:
+        """What these texts would take; nothing for those that are known."""
         ...
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
+from sae_assets.interpretation.counted import cost_in, count_in
 from sae_assets.interpretation.records import Usage
 
 Vectors = Float32[np.ndarray, "text dimension"]
@@ -51,9 +52,5 @@ def _vectors(answer: Mapping[str, Any]) -> Vectors | None:
 
 def _usage(counted: object) -> Usage:
     counts = counted if isinstance(counted, Mapping) else {}
-    n_tokens, cost = counts.get("prompt_tokens") or counts.get("total_tokens"), counts.get("cost")
-    return Usage(
-        requests=1,
-        prompt_tokens=n_tokens if isinstance(n_tokens, int) else 0,
-        cost=float(cost) if isinstance(cost, int | float) else None,
-    )
+    n_tokens = count_in(counts, "prompt_tokens") or count_in(counts, "total_tokens")
+    return Usage(requests=1, prompt_tokens=n_tokens, cost=cost_in(counts))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies
 
 import openai
 
+from sae_assets.interpretation.whole_text import whole
 from sae_assets.settings import UserError
 
 REFUSED_KEY = (401, 403)
@@ -47,7 +49,7 @@ class Endpoint(NamedTuple):
         for secret in (self.key, *passwords):
             if secret:
                 text = text.replace(secret, "***")
-        text = " ".join(text.split())
+        text = " ".join(whole(text).split())
         return text if len(text) <= 300 else text[:300] + "…"
 
 
@@ -57,7 +59,7 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment=""))
 
 
-def checked_url(url: str, field: str, schemes: tuple[str, ...]) -> str:
+def checked_url(url: str, field: str, schemes: tuple[str, ...], example: str) -> str:
     """The URL itself, or a `UserError` that names the field but not the text, which may hold a password."""
     try:
         parts = urlsplit(url)
@@ -65,7 +67,7 @@ def checked_url(url: str, field: str, schemes: tuple[str, ...]) -> str:
     except ValueError:
         is_url = False
     if not is_url:
-        raise UserError(f"auto_interp.{field} is not an address; give one like {schemes[0]}://host:port.")
+        raise UserError(f"auto_interp.{field} is not an address; give one like {example}.")
     return url
 
 
@@ -81,12 +83,18 @@ def describe(error: openai.OpenAIError, endpoint: Endpoint) -> EndpointError:
         return EndpointError(f"The endpoint {place} did not answer in time; lower max_workers to ask less at a time.")
     if isinstance(error, openai.APIConnectionError):
         cause = endpoint.redacted(str(error.__cause__ or error)).rstrip(".")
+        from_environment = " (or HTTP_PROXY, HTTPS_PROXY)" if getproxies() and not endpoint.proxy else ""
         return EndpointUnusableError(
-            f"The endpoint {place} cannot be reached ({cause}); check openai_base_url, openai_proxy and that it runs."
+            f"The endpoint {place} cannot be reached ({cause}); check openai_base_url, openai_proxy{from_environment} "
+            "and that it runs."
         )
     if not isinstance(error, openai.APIStatusError):
         return EndpointError(f"The endpoint {place} gave no usable answer ({endpoint.redacted(str(error))}).")
     status = error.status_code
+    if status in REFUSED_KEY and not endpoint.key:
+        return EndpointUnusableError(
+            f"The endpoint {place} wants an API key (status {status}), and none is set; set OPENAI_API_KEY."
+        )
     if status in REFUSED_KEY:
         return EndpointUnusableError(
             f"The endpoint {place} refused the API key (status {status}); "

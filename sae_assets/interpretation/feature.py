@@ -48,7 +48,7 @@ def interpret_feature(
     except EndpointError as error:
         return FailedExplanation(feature.index, str(error), "endpoint")
     if answer.value is None:
-        return FailedExplanation(feature.index, f"There is no explanation, as {answer.problem}.", "answer")
+        return FailedExplanation(feature.index, f"There is no explanation, as {answer.problem}.", "answer", answer.text)
     text = answer.value.final_explanation
     task = Task(feature.index, feature.max_activation, text, examples, cfg)
     scores = _scores(scorers, task, llm)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from queue import SimpleQueue
 
 from sae_assets.engine.progress import Progress, Step, silent
@@ -16,6 +16,7 @@ from sae_assets.interpretation.embedders import TextEmbedder
 from sae_assets.interpretation.failures import EndpointUnusableError
 from sae_assets.interpretation.feature import interpret_feature
 from sae_assets.interpretation.records import FailedExplanation, FeatureExamples, FeatureExplanation
+from sae_assets.interpretation.rehearsal import foreseen
 from sae_assets.interpretation.scorers import scorers_of
 from sae_assets.settings import AutoInterpConfig, UserError
 
@@ -47,8 +48,8 @@ def interpret_features(
 
     Args:
         llm: what answers; closed at the end, as only this ends the waits that workers may be in.
-        ledger: the run's account: no feature is begun once its budget `has_ended`, and the progress says what was
-            spent.
+        ledger: the run's account: a feature is begun if all of it is likely to fit into what is left, and none once the
+            budget `has_ended`. The progress says what was spent.
         total: number of features, for the progress.
         embedder: opens what the embedding scorer asks, where there is one; closed at the end. The model of the
             settings, whose use nobody counts, where not given.
@@ -62,15 +63,18 @@ def interpret_features(
     account = ledger or Ledger()
 
     def interpret(feature: FeatureExamples) -> Outcome:
-        if account.has_ended:
-            raise BudgetEndedError
-        return interpret_feature(feature, cfg, scorers, llm)
+        with account.allotted(lambda: foreseen(feature, cfg, scorers, llm)):
+            return interpret_feature(feature, cfg, scorers, llm)
 
     def reported() -> Generator[Outcome]:
         progress(Step("explanations", 0, total, "features"))
-        work = _in_parallel(_until_ended(features, account), interpret, max_workers)
-        # The endpoints are closed first: that ends the waits that workers may be in.
-        with closing(work), closing(scorers), closing(llm):
+        pool = ThreadPoolExecutor(max_workers, thread_name_prefix="interpret")
+        with ExitStack() as ending:
+            # From the last to the first: closing the endpoints ends the waits that workers may be in.
+            ending.callback(pool.shutdown, cancel_futures=True)
+            ending.enter_context(closing(scorers))
+            ending.enter_context(closing(llm))
+            work = _in_parallel(pool, _until_ended(features, account), interpret, max_workers)
             for done, outcome in enumerate(_until_dead(work, max_workers, gives_up), start=1):
                 progress(Step("explanations", done, total, "features", spent_so_far(account)))
                 yield outcome
@@ -152,22 +156,21 @@ def _outcome(index: int, future: Future[Outcome]) -> Outcome:
 
 
 def _in_parallel(
-    features: Iterable[FeatureExamples], interpret: Callable[[FeatureExamples], Outcome], max_workers: int
-) -> Generator[tuple[int, Future[Outcome]]]:
+    pool: Executor,
+    features: Iterable[FeatureExamples],
+    interpret: Callable[[FeatureExamples], Outcome],
+    max_workers: int,
+) -> Iterator[tuple[int, Future[Outcome]]]:
     """Finished work by feature index; at most twice `max_workers` features are under way or waiting."""
     waiting: dict[Future[Outcome], int] = {}
     finished: SimpleQueue[Future[Outcome]] = SimpleQueue()
-    pool = ThreadPoolExecutor(max_workers, thread_name_prefix="interpret")
-    try:
-        for feature in features:
-            future = pool.submit(interpret, feature)
-            waiting[future] = feature.index
-            future.add_done_callback(finished.put)
-            while len(waiting) >= 2 * max_workers or not finished.empty():
-                done = finished.get()
-                yield waiting.pop(done), done
-        while waiting:
+    for feature in features:
+        future = pool.submit(interpret, feature)
+        waiting[future] = feature.index
+        future.add_done_callback(finished.put)
+        while len(waiting) >= 2 * max_workers or not finished.empty():
             done = finished.get()
             yield waiting.pop(done), done
-    finally:
-        pool.shutdown(cancel_futures=True)
+    while waiting:
+        done = finished.get()
+        yield waiting.pop(done), done

@@ -20,7 +20,8 @@ _LINE_BREAKS = str.maketrans({char: f"\\u{ord(char):04x}" for char in "\x85\u202
 
 def quoted(text: str) -> str:
     """The text as one line in quotation marks, line breaks and quotes escaped: it cannot pose as part of the prompt."""
-    return _JSON.encode(text).translate(_LINE_BREAKS)
+    line = _JSON.encode(text)
+    return line if line.isascii() else line.translate(_LINE_BREAKS)
 
 
 def numbered(texts: Iterable[str]) -> str:

@@ -36,17 +36,22 @@ class MeteredLLM:
         """The answers, one after the other; raises what `LLM.ask_all` raises."""
         return [read_reply(self._reply(question), question.form) for question in questions]
 
+    def remembered(self, question: Question[Any]) -> Reply | None:
+        """What the cache has."""
+        return self._cache.get(self._key(question)) if self._cache and self._cfg.use_cache else None
+
     def _reply(self, question: Question[Any]) -> Reply:
-        if self._cache is None:
-            return self._paid(question)
-        key = answer_key(self._cfg.openai_model, self._cfg.request_options, question)
-        known = self._cache.get(key) if self._cfg.use_cache else None
+        known = self.remembered(question)
         if known is not None:
             self._ledger.save(known.usage)
-            return known._replace(usage=known.usage._replace(n_from_cache=1))
+            return known.out_of_cache
         reply = self._paid(question)
-        self._cache.put(key, reply)
+        if self._cache is not None:
+            self._cache.put(self._key(question), reply)
         return reply
+
+    def _key(self, question: Question[Any]) -> str:
+        return answer_key(self._cfg.openai_model, self._cfg.request_options, question)
 
     def _paid(self, question: Question[Any]) -> Reply:
         reservation = self._ledger.reserve(question)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from sae_assets.interpretation.allotments import Amount
 from sae_assets.interpretation.budget import Ledger
 from sae_assets.interpretation.embedding_answers import EmbeddedPart
 from sae_assets.interpretation.embeddings import Embedded, Embedder, RefusedError
@@ -72,6 +73,16 @@ class MeteredEmbedder:
         assert embedded is not None, "an endpoint gives vectors of one size only"
         return embedded
 
+    def foresee(self, texts: Sequence[str]) -> Amount:
+        """What those that the cache does not have are likely to take."""
+        wanted = {vector_key(self._cfg, text): text for text in texts}
+        known = self._cache.get(wanted) if self._cache else {}
+        return self._amount([wanted[key] for key in wanted.keys() - known.keys()])
+
+    def _amount(self, texts: Collection[str]) -> Amount:
+        tokens = tokens_to_embed(texts)
+        return Amount(tokens, cost_of(Usage(1, tokens), self._price) or 0.0)
+
     def _gathered(self, keys: Sequence[bytes], wanted: dict[bytes, str], cache: VectorCache | None) -> Embedded | None:
         """All vectors, those from `cache` where it has them; None where they are not of one size."""
         known: Known = {}
@@ -97,9 +108,7 @@ class MeteredEmbedder:
 
     def _ask(self, asked: dict[bytes, str], known: Known, usages: list[Usage]) -> RefusedError | None:
         """Adds what the endpoint makes of these texts to what is known, here and in the cache; its refusal of all."""
-        tokens = tokens_to_embed(asked.values())
-        cost = cost_of(Usage(1, tokens), self._price)
-        reservation = self._ledger.reserve_tokens(tokens, cost or 0.0, is_batch=self._is_batch)
+        reservation = self._ledger.reserve_texts(self._amount(asked.values()))
         keys, texts = list(asked), list(asked.values())
         paid: list[Usage] = []
         refusal: RefusedError | None = None

@@ -222,3 +222,5 @@ class FailedExplanation:
     """One sentence, without secrets."""
     kind: Literal["examples", "answer", "endpoint", "unexpected"]
     """What failed: too few examples, an answer that cannot be read, the endpoint, or something unforeseen."""
+    answer: str | None = None
+    """What the model answered, word for word, where it cannot be read."""

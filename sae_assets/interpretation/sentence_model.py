@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sae_assets.interpretation.allotments import NOTHING, Amount
 from sae_assets.interpretation.embeddings import Embedded, EmbeddingError
 from sae_assets.interpretation.records import Usage
 from sae_assets.settings import UserError
@@ -49,6 +50,10 @@ class SentenceModel:
         except RuntimeError as error:
             raise EmbeddingError(f"The sentence model {self._name!r} failed: {_reason(error)}.") from error
         return Embedded(np.asarray(vectors, dtype=np.float32), Usage())
+
+    def foresee(self, _texts: Sequence[str], /) -> Amount:
+        """Nothing, as this machine costs nothing."""
+        return NOTHING
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -42,6 +42,7 @@ def failure_document(failure: FailedExplanation, analysis: AnalysisDocument, mod
         reason=failure.reason,
         kind=failure.kind,
         model=model,
+        answer=failure.answer,
     )
 
 

@@ -37,6 +37,8 @@ class InterpretationReport:
     @property
     def sentence(self) -> str:
         """The report as a person reads it."""
+        if not (self.n_explained or self.n_kept or self.failures or self.n_remaining):
+            return "0 features explained, as `features` selects none."
         kept = f", {self.n_kept:,} {_were(self.n_kept)} there already" if self.n_kept else ""
         saved = f", {_count(self.saved.requests, 'answer')} came from the cache" if self.saved.requests else ""
         parts = [f"{_count(self.n_explained, 'feature')} explained{self._price}{kept}{saved}"]

@@ -122,4 +122,5 @@ def _sample(text: str) -> int:
 def _unknown(term: str) -> str:
     if not term:
         return f"there is nothing before or after a comma; give terms such as {TERMS}"
-    return f"the term {term!r} is not known; the nearest is {nearest(term, _WORDS)!r}, and terms are {TERMS}"
+    closest = f"the nearest is {nearest(term, _WORDS)!r}, and " if term[0].isalpha() else ""
+    return f"the term {term!r} is not known; {closest}terms are {TERMS}"

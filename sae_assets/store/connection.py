@@ -37,6 +37,8 @@ HOST = re.compile(r"(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?")
 NOT_PRIMARY = {10107, 13435, 10058, 11600, 11602, 189}
 REFUSED = {13, 18, 8000}
 """Codes of: not allowed, a wrong user name or password, the same at a hosted service."""
+BROKEN = "WT_PANIC"
+"""In the message of every error after the bundled server's storage engine gave up; it answers nothing more."""
 
 
 class Index(NamedTuple):
@@ -105,7 +107,7 @@ class Store:
         """Failures that a person can mend become a `UserError`.
 
         Raises:
-            UserError: MongoDB does not answer, refuses the user, or is not the one that takes writes.
+            UserError: MongoDB does not answer, refuses the user, is not the one that takes writes, or broke down.
         """
         with _readable_errors(self.address, is_bundled=self.server is not None):
             yield
@@ -234,4 +236,9 @@ def _readable_errors(address: str, *, is_bundled: bool) -> Iterator[None]:
             raise UserError(
                 f"MongoDB at {address} takes no writes, as it is not the primary; name the replica set in `mongo_uri`."
             ) from None
+        if is_bundled and BROKEN in str(error):
+            raise UnreachableError(
+                f"The database of the bundled MongoDB at {address} failed, most likely as the disk is full; make room, "
+                "run `sae-assets mongo stop`, and run the command again."
+            ) from error
         raise

@@ -96,6 +96,8 @@ class ExplanationFailureDocument(Document):
     """What failed: "examples", "answer", "endpoint" or "unexpected"."""
     model: str | None = None
     """The model that was asked."""
+    answer: str | None = None
+    """What it answered, where that could not be read."""
     failed_at: datetime = Field(default_factory=now)
     """When it failed last."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sae_assets.settings.errors import UserError, unknown
+from sae_assets.settings.errors import NotFoundError, UserError, unknown
 from sae_assets.store.connection import Store, readable
 from sae_assets.store.documents import AnalysisDocument, ConfigDocument, SAEDocument
 from sae_assets.store.queries import where
@@ -95,7 +95,7 @@ def find_sae(store: Store, sae_id: str) -> SAEDocument:
     """
     stored = store["saes"].find_one(where(_id=sae_id).filter)
     if stored is None:
-        raise unknown("SAE", sae_id, _sae_ids(store))
+        raise _unknown_sae(sae_id, _sae_ids(store))
     return SAEDocument.of(stored)
 
 
@@ -120,12 +120,21 @@ def stored_config(store: Store, collection: str, name: str) -> dict[str, Any] | 
     return None if stored is None else ConfigDocument.of(stored).config
 
 
+def _unknown_sae(name: str, known: list[str]) -> UserError:
+    if known:
+        return unknown("SAE", name, known)
+    return NotFoundError(
+        f"Unknown SAE {name!r}; none is known, as no analysis is stored here: run `sae-assets analyze`, or go to the "
+        "folder whose `data` has one (or set SAE_ASSETS_DATA)."
+    )
+
+
 def _only_one_named(store: Store, name: str) -> str:
     """Id of the only SAE of this name."""
     ids = _sae_ids(store)
     matches = sorted(sae_id for sae_id in ids if sae_id.split("/", 1)[1] == name)
     if not matches:
-        raise unknown("SAE", name, [sae_id.split("/", 1)[1] for sae_id in ids])
+        raise _unknown_sae(name, [sae_id.split("/", 1)[1] for sae_id in ids])
     if len(matches) > 1:
         places = " and ".join(repr(sae_id.split("/", 1)[0]) for sae_id in matches)
         raise UserError(f"The SAE {name!r} is in the series {places}; give --series.")

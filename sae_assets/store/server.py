@@ -76,7 +76,10 @@ def running_server(folder: Path, grace_s: float = GRACE_S) -> RunningServer:
         run.mkdir(parents=True, exist_ok=True)
         users = (run / "users.lock").open("a")
     except OSError as error:
-        raise UserError(f"The bundled MongoDB cannot write to {folder.parent}: {error.strerror}.") from None
+        raise UserError(
+            f"The bundled MongoDB cannot write to {folder.parent} ({error.strerror}); make it writable, "
+            "or set MONGO_URI to a server of your own."
+        ) from None
     try:
         fcntl.flock(users, fcntl.LOCK_SH)  # from here on the server does not stop by itself
         deadline = time.monotonic() + WAIT_S

@@ -153,7 +153,7 @@ def test_history_tells_prompt_answer_and_cost_of_a_model(page: Page):
     page.goto(f"{FEATURES}/{BY_HAND}/explanations")
     by_hand, by_model = page.locator(".versions > li").all()
     expect(by_hand).to_contain_text("written by hand")
-    expect(by_model).to_contain_text("prompt tokens 3,600")
+    expect(by_model).to_contain_text("3,600 tokens of prompts")
     by_model.locator("summary", has_text="Prompt").click()
     expect(by_model).to_contain_text(f"We study feature {BY_HAND} of a sparse autoencoder.")
     by_model.locator("summary", has_text="Answer").click()

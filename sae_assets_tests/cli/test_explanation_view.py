@@ -94,8 +94,8 @@ def test_terminal_shows_scores_costs_mistakes_prompt_and_answer(explained):
     (row,) = [line.split() for line in said.splitlines() if line.startswith(" detection ") and "said" not in line]
     counts = explanation["scores"][0]["counts"]
     cells = [str(counts[name]) for name in ("true_positive", "false_positive", "true_negative", "false_negative")]
-    assert row[:8] == ["detection", "0.50", str(sum(counts.values())), "0", *cells]
-    assert row[8:12] == ["0.50", "0.50", "1.00", "0.67"]
+    assert row == ["detection", "0.50", str(sum(counts.values())), *cells, "0.50", "0.50", "1.00", "0.67"]
+    assert f"prompts: detection {explanation['scores'][0]['prompt_hash']}" in said
     assert said.count("said yes, right is no") == len(told["misjudged"])
     for line in [*explanation["prompt"].splitlines(), *explanation["answer"].splitlines()]:
         assert line.strip().replace("\t", "⇥") in said
@@ -105,6 +105,12 @@ def test_a_score_without_a_value_says_why(explained):
     simulation = story(explained, FEATURE)["explanation"]["scores"][1]
     assert simulation["value"] is None
     assert f"simulation: {simulation['reason']}" in shown(explained, FEATURE, "--explanation")
+
+
+def test_no_word_of_the_scores_is_cut_on_a_narrow_terminal(explained):
+    result = run_command(explained, "show", "feature", SAE_ID, str(FEATURE), "--explanation", COLUMNS="80")
+    header = "score value of TP FP TN FN accuracy precision recall f1"
+    assert [line for line in result.stdout.splitlines() if line.split() == header.split()]
 
 
 def test_earlier_explanations_are_told_newest_first(explained):
@@ -128,6 +134,11 @@ def test_a_feature_that_could_not_be_explained_says_why(explained, words):
     assert "not explained yet" in said
     assert "could not be explained: There is no explanation, as the answer does not have the form asked for." in said
     assert story(explained, FAILED)["failure"]["kind"] == "answer"
+
+
+def test_answer_that_could_not_be_read_is_shown_without_its_control_characters(explained):
+    assert story(explained, FAILED)["failure"]["answer"] == "\x1b[31mI would rather not."
+    assert "I would rather not." in shown(explained, FAILED, "--explanation")
 
 
 def test_a_feature_that_nobody_tried_to_explain_is_not_explained_yet(explained):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sae_assets.interpretation.allotments import Foreseen
 from sae_assets.interpretation.answers import ExplanationAnswer
 from sae_assets.interpretation.asking import BudgetEndedError
 from sae_assets.interpretation.budget import Ledger
@@ -60,19 +61,19 @@ def test_what_is_under_way_counts_until_it_is_settled_or_released() -> None:
         assert not wait([waiting], timeout=0.2).done
         ledger.release(first)
         ledger.settle(second, TAKEN)
-        assert waiting.result(timeout=10).tokens == N_TOKENS
+        assert waiting.result(timeout=10).amount.tokens == N_TOKENS
     assert not ledger.has_ended
 
 
 def test_request_that_does_not_fit_waits_as_others_may_take_less_than_was_put_aside() -> None:
     ledger = Ledger(max_tokens=3 * N_TOKENS)
     dear = ledger.reserve(question())
-    assert dear.tokens > N_TOKENS
+    assert dear.amount.tokens > N_TOKENS
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(ledger.reserve, question()) for _ in range(2)]
         assert not wait(waiting, timeout=0.2).done
         ledger.settle(dear, TAKEN)
-        assert [one.result(timeout=10).tokens for one in waiting] == [N_TOKENS] * 2
+        assert [one.result(timeout=10).amount.tokens for one in waiting] == [N_TOKENS] * 2
 
 
 def test_all_who_wait_learn_of_the_end() -> None:
@@ -100,7 +101,7 @@ def test_limit_is_passed_by_no_more_than_the_estimates_were_wrong(max_tokens: in
             except BudgetEndedError:
                 return
             tokens = rng.randrange(1, 400)
-            errors.append(max(0, tokens - reservation.tokens))
+            errors.append(max(0, tokens - reservation.amount.tokens))
             if rng.random() < 0.1:
                 ledger.release(reservation)
             else:
@@ -168,7 +169,7 @@ def test_batch_is_reserved_at_half_price_and_never_waits() -> None:
     n_reserved = 0
     with pytest.raises(BudgetEndedError):
         while True:
-            assert ledger.reserve(question(), is_batch=True).cost == N_TOKENS / 2
+            assert ledger.reserve(question(), is_batch=True).amount.cost == N_TOKENS / 2
             n_reserved += 1
     assert n_reserved == 16
     assert ledger.has_ended
@@ -184,3 +185,115 @@ def test_estimates_come_from_characters_and_then_from_what_was_seen() -> None:
     estimates.learn(asked, Usage(1, 100, 20))
     assert estimates.of(asked) == (100, 15)
     assert estimates.of(asked._replace(form=ExplanationAnswer)) == (100, 150)  # type: ignore[arg-type]
+
+
+def expected(n: int) -> Foreseen:
+    return Foreseen([question(number) for number in range(n)])
+
+
+def learned(max_tokens: int) -> Ledger:
+    """An account that knows what a question takes, as one feature with five questions was paid for."""
+    ledger = Ledger(max_tokens=max_tokens)
+    in_feature(ledger, 5)
+    return ledger
+
+
+def in_feature(ledger: Ledger, n_expected: int) -> int:
+    """Asks what was expected; how many questions."""
+    with ledger.allotted(lambda: expected(n_expected)):
+        for _ in range(n_expected):
+            pay(ledger)
+    return n_expected
+
+
+def test_feature_is_begun_only_with_all_that_it_needs_beside_what_others_still_need() -> None:
+    ledger = learned(17 * N_TOKENS)
+    with ThreadPoolExecutor(1) as pool:
+        with ledger.allotted(lambda: expected(6)):
+            second = pool.submit(in_feature, ledger, 5)
+            for _ in range(6):
+                assert not wait([second], timeout=0.05).done
+                pay(ledger)
+        # The first took less than was put aside for it.
+        assert second.result(timeout=10) == 5
+    assert ledger.spent.requests == 16
+    assert not ledger.has_ended
+
+
+def test_feature_that_does_not_fit_ends_the_budget_but_none_under_way() -> None:
+    ledger = learned(12 * N_TOKENS)
+    with pytest.raises(BudgetEndedError), ledger.allotted(lambda: expected(7)):
+        pytest.fail("it was begun")
+    assert ledger.has_ended
+
+    ledger = learned(12 * N_TOKENS)
+    with ThreadPoolExecutor(1) as pool, ledger.allotted(lambda: expected(6)):
+        too_large = pool.submit(in_feature, ledger, 4)
+        assert not wait([too_large], timeout=0.2).done
+        for _ in range(5):
+            pay(ledger)
+        ledger.has_ended = True
+        pay(ledger)
+        assert isinstance(too_large.exception(timeout=10), BudgetEndedError)
+    assert ledger.spent.requests == 11
+
+
+def test_features_that_all_need_more_than_was_put_aside_give_way_one_by_one() -> None:
+    ledger = learned(25 * N_TOKENS)
+    all_begun = threading.Barrier(4)
+
+    def asks_twice_as_much() -> bool:
+        with ledger.allotted(lambda: expected(4)):
+            all_begun.wait(10)
+            try:
+                for _ in range(8):
+                    pay(ledger)
+            except BudgetEndedError:
+                return False
+            return True
+
+    with ThreadPoolExecutor(4) as pool:
+        is_done = [pool.submit(asks_twice_as_much) for _ in range(4)]
+        n_done = sum(one.result(timeout=10) for one in is_done)
+    assert 0 <= n_done <= 2
+    assert ledger.has_ended
+    assert 20 < ledger.spent.requests <= 25
+
+
+def test_first_feature_goes_alone_unless_the_end_is_far() -> None:
+    for max_tokens, is_begun in ((5000, False), (500_000, True)):
+        ledger = Ledger(max_tokens=max_tokens)
+        with ThreadPoolExecutor(1) as pool:
+            with ledger.allotted(lambda: expected(2)):
+                second = pool.submit(in_feature, ledger, 2)
+                pay(ledger)
+                assert bool(wait([second], timeout=0.2).done) == is_begun
+            assert second.result(timeout=10) == 2
+
+
+def test_feature_far_from_the_end_is_not_foreseen() -> None:
+    n_foreseen = 0
+
+    def foresee() -> Foreseen:
+        nonlocal n_foreseen
+        n_foreseen += 1
+        return expected(1)
+
+    ledger = Ledger(max_tokens=101 * N_TOKENS)
+    for _ in range(100):
+        with ledger.allotted(foresee):
+            pay(ledger)
+    assert ledger.spent.requests == 100
+    assert n_foreseen == 9, "the first one and the last eight"
+    unbounded = Ledger()
+    with unbounded.allotted(lambda: pytest.fail("nothing is bounded")):
+        pay(unbounded)
+
+
+def test_feature_of_which_all_is_known_is_begun_with_nothing_left() -> None:
+    ledger = learned(11 * N_TOKENS)
+    for _ in range(6):
+        pay(ledger)
+    with ledger.allotted(lambda: expected(0)):
+        ledger.save(TAKEN)
+    assert not ledger.has_ended

@@ -159,7 +159,7 @@ def test_attempts_come_to_an_end(server: LLMServer, config: Config) -> None:
         (content(None), "the answer is empty"),
         (content(None, "content_filter"), "the endpoint's content filter held the answer back"),
         (refusal(), "the model refused to answer"),
-        (body('{"error": {"message": "upstream failed"}}'), "the answer is empty: {'message': 'upstream failed'}"),
+        (body('{"choices": []}'), "the answer is empty"),
     ],
 )
 def test_unreadable_answer_is_told_apart_and_counted(
@@ -170,6 +170,29 @@ def test_unreadable_answer_is_told_apart_and_counted(
         answer = ask(llm, QUESTION)
     assert (answer.value, answer.problem, answer.usage.requests) == (None, problem, 1)
     assert len(server.requests) == 1
+
+
+def test_error_with_status_200_in_place_of_an_answer_is_an_error(server: LLMServer, config: Config) -> None:
+    server.faults = [
+        body('{"error": {"code": 502, "message": "upstream failed"}}'),
+        body('{"error": {"message": "upstream failed"}, "choices": []}'),
+    ]
+    with client(config()) as llm:
+        with pytest.raises(EndpointError, match="answered with status 200: upstream failed"):
+            ask(llm, QUESTION)
+        assert len(server.requests) == 2
+        server.faults = [body('{"error": {"code": 402, "message": "add credit"}}')]
+        with pytest.raises(EndpointUnusableError, match="quota"):
+            ask(llm, QUESTION)
+        assert ask(llm, QUESTION).value == RIGHT
+
+
+def test_half_a_character_is_replaced_wherever_an_endpoint_says_it(server: LLMServer, config: Config) -> None:
+    server.faults = [content("cut in an emoji: \ud83d"), status(400, "\ud83d is wrong")] + [status(400, "no")] * 2
+    with client(config()) as llm:
+        assert ask(llm, QUESTION).text == "cut in an emoji: \ufffd"
+        with pytest.raises(EndpointError, match="status 400: \ufffd is wrong"):
+            ask(llm, QUESTION)
 
 
 def test_fenced_answer_without_usage_is_read(server: LLMServer, config: Config) -> None:
@@ -191,7 +214,7 @@ def test_fenced_answer_without_usage_is_read(server: LLMServer, config: Config) 
             status(404, "no model x"),
             "does not know the model 'gpt-3.5-turbo' or .*: no model x; check",
         ),
-        (status(403, "no"), r"refused the API key \(status 403\); set OPENAI_API_KEY"),
+        (status(401), r"wants an API key \(status 401\), and none is set; set OPENAI_API_KEY\."),
         (status(402, "pay"), r"is used up \(status 402\): pay; add credit"),
         (status(429, "quota", error_code="insufficient_quota"), r"The quota at http\S+ is used up"),
     ],
@@ -205,6 +228,14 @@ def test_unusable_endpoint_is_one_sentence_that_says_what_to_do(
     assert server.base_url in str(error.value)
     assert "\n" not in str(error.value)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_key_that_is_refused_is_said_so(server: LLMServer, config: Config, code: int) -> None:
+    server.faults = [status(code, "no")]
+    sentence = rf"refused the API key \(status {code}\); set OPENAI_API_KEY to a key that may use"
+    with client(config(openai_api_key=KEY)) as llm, pytest.raises(EndpointUnusableError, match=sentence):
+        ask(llm, QUESTION)
 
 
 def test_body_that_is_not_json_fails_the_request(server: LLMServer, config: Config) -> None:
@@ -223,9 +254,21 @@ def test_nothing_listening_is_said_at_once_with_the_address() -> None:
     assert time.monotonic() - began < 3
 
 
+def test_proxy_of_the_environment_is_named_where_nothing_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    with (
+        client(AutoInterpConfig(openai_base_url="http://host.invalid/v1")) as llm,
+        pytest.raises(EndpointUnusableError, match=r"openai_proxy \(or HTTP_PROXY, HTTPS_PROXY\) and that it runs"),
+    ):
+        ask(llm, QUESTION)
+
+
 @pytest.mark.parametrize("url", ["localhost:1/v1", "me:hunter2@host/v1", "http://", "http://[me:hunter2", "ftp://host"])
 def test_address_that_is_none_is_refused_at_once_without_its_password(config: Config, url: str) -> None:
-    with pytest.raises(UserError, match="openai_base_url is not") as error:
+    with pytest.raises(
+        UserError,
+        match=r"openai_base_url \(or OPENAI_BASE_URL\) is not an address; give one like http://host:port/v1\.",
+    ) as error:
         LLMClient(AutoInterpConfig(openai_base_url=url))
     assert "hunter2" not in str(error.value)
     with pytest.raises(UserError, match="openai_proxy is not"):
@@ -302,6 +345,21 @@ def test_closing_ends_a_long_wait(server: LLMServer, config: Config) -> None:
     with pytest.raises(EndpointError):
         ask(llm, QUESTION)
     assert time.monotonic() - began < 5
+
+
+def test_closing_leaves_requests_under_way_their_answers_and_sends_no_more(server: LLMServer, config: Config) -> None:
+    server.latency = 0.5
+    llm = client(config())
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(ask, llm, QUESTION) for _ in range(2)]
+        while len(server.requests) < 2:
+            time.sleep(0.001)
+        llm.close()
+        assert [answer.result(timeout=10).value for answer in answers] == [RIGHT, RIGHT]
+    assert llm.openai.is_closed()
+    with pytest.raises(EndpointError, match="The work was ended"):
+        ask(llm, QUESTION)
+    assert len(server.requests) == 2
 
 
 def test_endpoint_is_configured_by_a_key_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:

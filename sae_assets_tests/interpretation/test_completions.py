@@ -54,6 +54,13 @@ def test_usage_is_read_with_reread_tokens_and_the_cost_that_the_endpoint_names()
     )
 
 
+@pytest.mark.parametrize("nonsense", [-1, float("nan"), float("inf"), 1 << 63, True, "7"])
+def test_amount_that_nobody_can_believe_is_none(nonsense: object) -> None:
+    usage = {"prompt_tokens": nonsense, "completion_tokens": nonsense, "cost": nonsense}
+    reply = reply_of(completion(usage=usage), "m")
+    assert reply is not None and reply.usage == Usage(1)
+
+
 @given(JSON)
 def test_anything_that_comes_back_is_a_reply_or_no_completion(value: Any) -> None:
     parts: list[Any] = [value, completion(choices=value), completion(choices=[value]), completion(usage=value)]

@@ -87,13 +87,11 @@ def test_sentence_model_costs_nothing_and_its_vectors_are_not_kept(folder: Path,
     assert not (tmp_path / "answers.sqlite").exists()
 
 
-def test_endpoint_is_asked_where_no_sentence_model_is_named() -> None:
-    server = EmbeddingServer()
-    with server:
-        embedder = opened(model="m", base_url=server.base_url)
-        assert embedder.embed(["cat"]).vectors.shape == (1, 8)
-        embedder.close()
-        assert server.sent == [["cat"]]
+def test_endpoint_is_asked_where_no_sentence_model_is_named(embeddings: EmbeddingServer) -> None:
+    embedder = opened(model="m", base_url=embeddings.base_url)
+    assert embedder.embed(["cat"]).vectors.shape == (1, 8)
+    embedder.close()
+    assert embeddings.sent == [["cat"]]
 
 
 def test_no_model_at_all_is_told_with_both_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,18 +24,11 @@ Make = Callable[..., Embedder]
 
 
 @pytest.fixture
-def endpoint() -> Iterator[EmbeddingServer]:
-    server = EmbeddingServer()
-    with server:
-        yield server
-
-
-@pytest.fixture
-def embedder(endpoint: EmbeddingServer) -> Iterator[Make]:
+def embedder(embeddings: EmbeddingServer) -> Iterator[Make]:
     made: list[Embedder] = []
 
     def make(timeout: float = 5.0, first_wait: float = 0.01, **fields: Any) -> Embedder:
-        cfg = EmbeddingConfig(**{"model": "m", "base_url": endpoint.base_url, **fields})
+        cfg = EmbeddingConfig(**{"model": "m", "base_url": embeddings.base_url, **fields})
         made.append(Embedder(cfg, timeout=timeout, first_wait=first_wait))
         return made[-1]
 
@@ -49,23 +42,23 @@ def unit(*texts: str, n_dimensions: int = 8) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_vectors_are_of_length_1_and_in_the_order_of_the_texts(endpoint: EmbeddingServer, embedder: Make) -> None:
+def test_vectors_are_of_length_1_and_in_the_order_of_the_texts(embeddings: EmbeddingServer, embedder: Make) -> None:
     texts = ["a cat", "seven", "python loop"]
     np.testing.assert_allclose(embedder(api_key=KEY).embed(texts), unit(*texts), rtol=1e-5)
-    request = endpoint.requests[0]
+    request = embeddings.requests[0]
     assert request.payload == {"model": "m", "input": texts, "encoding_format": "float"}
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_many_texts_are_sent_in_batches(endpoint: EmbeddingServer, embedder: Make) -> None:
+def test_many_texts_are_sent_in_batches(embeddings: EmbeddingServer, embedder: Make) -> None:
     texts = [f"cat {number}" for number in range(BATCH + 3)]
     assert embedder().embed(texts).shape == (BATCH + 3, 8)
-    assert [len(sent) for sent in endpoint.sent] == [BATCH, 3]
+    assert [len(sent) for sent in embeddings.sent] == [BATCH, 3]
 
 
-def test_no_texts_have_no_vectors_and_ask_nothing(endpoint: EmbeddingServer, embedder: Make) -> None:
+def test_no_texts_have_no_vectors_and_ask_nothing(embeddings: EmbeddingServer, embedder: Make) -> None:
     assert embedder(dimensions=4).embed([]).shape == (0, 4)
-    assert endpoint.requests == []
+    assert embeddings.requests == []
 
 
 def test_endpoint_is_asked_for_the_dimensions_that_are_set(embedder: Make) -> None:
@@ -74,55 +67,55 @@ def test_endpoint_is_asked_for_the_dimensions_that_are_set(embedder: Make) -> No
 
 @pytest.mark.parametrize("most_texts", [1, 3, 5])
 def test_batch_that_is_too_large_for_the_endpoint_is_halved(
-    endpoint: EmbeddingServer, embedder: Make, most_texts: int
+    embeddings: EmbeddingServer, embedder: Make, most_texts: int
 ) -> None:
-    endpoint.most_texts = most_texts
+    embeddings.most_texts = most_texts
     texts = ["cat", "dog seven", "seven", "loop cat", "code", "python seven", "cat cat seven"]
     np.testing.assert_allclose(embedder().embed(texts), unit(*texts), rtol=1e-5)
 
 
-def test_text_that_is_refused_has_zeros_and_keeps_no_other_back(endpoint: EmbeddingServer, embedder: Make) -> None:
-    endpoint.refused = {"endless"}
+def test_text_that_is_refused_has_zeros_and_keeps_no_other_back(embeddings: EmbeddingServer, embedder: Make) -> None:
+    embeddings.refused = {"endless"}
     vectors = embedder().embed(["cat", "endless", "seven"])
     np.testing.assert_allclose(vectors[[0, 2]], unit("cat", "seven"), rtol=1e-5)
     assert not vectors[1].any()
 
 
-def test_nothing_but_refused_texts_is_an_error(endpoint: EmbeddingServer, embedder: Make) -> None:
-    endpoint.refused = {"endless", "too"}
+def test_nothing_but_refused_texts_is_an_error(embeddings: EmbeddingServer, embedder: Make) -> None:
+    embeddings.refused = {"endless", "too"}
     with pytest.raises(RefusedError, match="status 400: text too long"):
         embedder().embed(["endless", "too"])
 
 
 @pytest.mark.parametrize("fault", [status(500), status(503), status(429), cut_connection, hang(1.0)])
-def test_passing_failure_is_asked_again(endpoint: EmbeddingServer, embedder: Make, fault: Fault) -> None:
+def test_passing_failure_is_asked_again(embeddings: EmbeddingServer, embedder: Make, fault: Fault) -> None:
     asking = embedder(timeout=0.5)
     asking.embed(["cat"])
-    endpoint.faults = [fault, fault]
+    embeddings.faults = [fault, fault]
     np.testing.assert_allclose(asking.embed(["seven"]), unit("seven"), rtol=1e-5)
-    assert len(endpoint.requests) == 4
+    assert len(embeddings.requests) == 4
 
 
-def test_retry_after_is_honoured(endpoint: EmbeddingServer, embedder: Make) -> None:
-    endpoint.faults = [status(429, retry_after=0.4)]
+def test_retry_after_is_honoured(embeddings: EmbeddingServer, embedder: Make) -> None:
+    embeddings.faults = [status(429, retry_after=0.4)]
     embedder().embed(["cat"])
-    assert endpoint.requests[1].time - endpoint.requests[0].time >= 0.4
+    assert embeddings.requests[1].time - embeddings.requests[0].time >= 0.4
 
 
-def test_person_who_waits_is_told_of_a_long_wait_instead(endpoint: EmbeddingServer, embedder: Make) -> None:
-    endpoint.faults = [status(429, "slow down", retry_after=20)]
+def test_person_who_waits_is_told_of_a_long_wait_instead(embeddings: EmbeddingServer, embedder: Make) -> None:
+    embeddings.faults = [status(429, "slow down", retry_after=20)]
     began = time.monotonic()
     with pytest.raises(EmbeddingError, match="answered with status 429: slow down"):
         embedder().embed(["cat"], is_urgent=True)
     assert time.monotonic() - began < 5
-    endpoint.faults = [status(429, retry_after=0.1)]
+    embeddings.faults = [status(429, retry_after=0.1)]
     assert embedder().embed(["cat"], is_urgent=True).any()
 
 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        (status(401), r"refused the API key \(status 401\); set OPENAI_API_KEY to a key that may use 'm'\."),
+        (status(401), r"wants an API key \(status 401\), and none is set; set OPENAI_API_KEY\."),
         (status(404), r"does not know the embedding model 'm' .*; check SAE_ASSETS_EMBEDDING_MODEL"),
         (status(429, "quota", error_code="insufficient_quota"), "is used up .*: quota; add credit"),
         (status(429, "later", retry_after=7200), "answered with status 429: later"),
@@ -134,13 +127,13 @@ def test_person_who_waits_is_told_of_a_long_wait_instead(endpoint: EmbeddingServ
     ],
 )
 def test_endpoint_that_cannot_be_used_is_one_sentence(
-    endpoint: EmbeddingServer, embedder: Make, fault: Fault, sentence: str
+    embeddings: EmbeddingServer, embedder: Make, fault: Fault, sentence: str
 ) -> None:
-    endpoint.faults = [fault]
+    embeddings.faults = [fault]
     with pytest.raises(EmbeddingError, match=sentence) as error:
         embedder().embed(["cat"])
     assert "\n" not in str(error.value)
-    assert len(endpoint.requests) == 1
+    assert len(embeddings.requests) == 1
 
 
 def test_endpoint_that_is_down_is_one_sentence_with_its_address(embedder: Make) -> None:
@@ -149,13 +142,13 @@ def test_endpoint_that_is_down_is_one_sentence_with_its_address(embedder: Make) 
         embedder(base_url=url).embed(["cat"], is_urgent=True)
 
 
-def test_wrong_number_of_dimensions_is_one_sentence(endpoint: EmbeddingServer, embedder: Make) -> None:
-    endpoint.can_shorten = False
+def test_wrong_number_of_dimensions_is_one_sentence(embeddings: EmbeddingServer, embedder: Make) -> None:
+    embeddings.can_shorten = False
     with pytest.raises(EmbeddingError, match="'m' gave 8 dimensions, not 4; set SAE_ASSETS_EMBEDDING_DIMENSIONS"):
         embedder(dimensions=4).embed(["cat"])
     asking = embedder()
     asking.embed(["cat"])
-    endpoint.n_dimensions = 9
+    embeddings.n_dimensions = 9
     with pytest.raises(EmbeddingError, match="gave 9 dimensions, not 8"):
         asking.embed(["cat"])
 
@@ -178,8 +171,8 @@ def test_settings_that_cannot_be_used_are_refused_at_once(
     assert "hunter2" not in str(error.value) and "cret" not in str(error.value)
 
 
-def test_key_and_password_are_in_no_error_or_repr(endpoint: EmbeddingServer, embedder: Make) -> None:
-    endpoint.fault_for = lambda _request: status(400, f"your key is {KEY}")
+def test_key_and_password_are_in_no_error_or_repr(embeddings: EmbeddingServer, embedder: Make) -> None:
+    embeddings.fault_for = lambda _request: status(400, f"your key is {KEY}")
     asking = embedder(api_key=KEY)
     with pytest.raises(RefusedError) as error:
         asking.embed(["cat"])
@@ -189,8 +182,8 @@ def test_key_and_password_are_in_no_error_or_repr(endpoint: EmbeddingServer, emb
     assert "hunter2" not in str(error.value)
 
 
-def test_closing_ends_a_long_wait_and_all_later_work(endpoint: EmbeddingServer, embedder: Make) -> None:
-    endpoint.faults = [status(429, retry_after=100)]
+def test_closing_ends_a_long_wait_and_all_later_work(embeddings: EmbeddingServer, embedder: Make) -> None:
+    embeddings.faults = [status(429, retry_after=100)]
     asking = embedder()
     began = time.monotonic()
     threading.Timer(0.3, asking.close).start()

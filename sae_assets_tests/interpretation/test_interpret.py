@@ -120,7 +120,7 @@ def test_one_bad_feature_does_not_stop_the_rest(server: LLMServer, config: Confi
     outcomes = {o.index: o for o in interpret(config(), [word_feature(0), bad, word_feature(2)])}
     assert isinstance(outcomes[0], FeatureExplanation) and isinstance(outcomes[2], FeatureExplanation)
     reason = "There is no explanation, as the answer does not have the form asked for."
-    assert outcomes[1] == FailedExplanation(1, reason, "answer")
+    assert outcomes[1] == FailedExplanation(1, reason, "answer", "I would rather talk about something else.")
 
 
 def test_something_unforeseen_in_one_feature_is_listed_and_logged(
@@ -173,18 +173,18 @@ def test_server_that_fails_in_every_way_ends_with_each_feature_explained_or_list
     assert ledger.spent.requests == 5 * 40 + n_unreadable - paid
 
 
-def test_budget_that_ends_begins_no_feature_and_the_next_run_goes_on(
+def test_budget_begins_what_it_can_finish_and_the_next_run_goes_on(
     server: LLMServer, config: Config, tmp_path: Path
 ) -> None:
-    ledger = Ledger(max_tokens=110 * 12)
+    ledger = Ledger(max_tokens=110 * 5 * 8)
     read = []
     outcomes = list(interpreted(config(), noted(features(100), read), tmp_path, ledger, max_workers=2))
     assert ledger.has_ended
-    # Requests are guessed by their length, and this server counts 110 tokens for each.
-    assert 9 <= ledger.spent.requests == len(server.requests) <= 13
     assert all(isinstance(outcome, FeatureExplanation) for outcome in outcomes)
-    assert 1 <= len(outcomes) <= 2
-    assert len(read) <= 8
+    # A little is kept back, as features differ in what they take.
+    assert 6 <= len(outcomes) <= 8
+    assert ledger.spent.requests == len(server.requests) == 5 * len(outcomes)
+    assert len(read) <= 8 + 2 * 2
 
     outcomes = list(interpreted(config(), features(10), tmp_path, Ledger(), max_workers=2))
     assert sorted(outcome.index for outcome in outcomes) == list(range(10))
@@ -202,7 +202,7 @@ def test_endpoint_that_dies_before_all_scores_are_there_leaves_the_feature_to_th
     server: LLMServer, config: Config, tmp_path: Path
 ) -> None:
     server.fault_for = lambda request: status(403, "revoked") if request.ask.kind == "fuzzing" else None
-    with pytest.raises(UserError, match="refused the API key"):
+    with pytest.raises(UserError, match="wants an API key"):
         list(interpreted(config(), features(1), tmp_path, Ledger()))
     server.fault_for = lambda _request: None
     (outcome,) = interpreted(config(), features(1), tmp_path, Ledger())
@@ -245,7 +245,7 @@ def test_one_refused_connection_at_the_start_is_a_failed_feature_and_no_more(ser
 def test_endpoint_that_dies_on_the_way_ends_the_run_after_what_was_done(server: LLMServer, config: Config) -> None:
     server.fault_for = lambda _request: status(403, "revoked") if len(server.requests) > 10 else None
     outcomes = []
-    with pytest.raises(UserError, match="refused the API key"):
+    with pytest.raises(UserError, match="wants an API key"):
         for outcome in interpret(config(scorer_type=[]), features(1000), max_workers=2):
             outcomes.append(outcome)
     assert sum(isinstance(outcome, FeatureExplanation) for outcome in outcomes) == 10

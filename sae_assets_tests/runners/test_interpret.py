@@ -12,9 +12,10 @@ from sae_assets.interpretation.records import Usage
 from sae_assets.runners.interpretation_report import InterpretationReport
 from sae_assets.store.explanations import mean_scores, write_by_hand
 from sae_assets.store.lookup import checkpoints
-from sae_assets_tests.interpretation.llm_server import content
+from sae_assets_tests.interpretation.judges import explanation
+from sae_assets_tests.interpretation.llm_server import content, status
 from sae_assets_tests.project import D_SAE, DEAD, SAE_ID, TinyProject
-from sae_assets_tests.runners.explaining import FEW, explain, stored, story
+from sae_assets_tests.runners.explaining import FEW, explain, failures, stored, story
 from sae_assets_tests.runners.published import document_counts
 
 KEY = "sk-s3cret-0123456789"
@@ -104,6 +105,15 @@ def test_failed_features_are_listed_and_tried_again(analysed, llm):
     assert stored(analysed) == []
     llm.fault_for = lambda _request: None
     assert explain(analysed, llm) == InterpretationReport(3, 0, ())
+
+
+def test_half_a_character_in_what_an_endpoint_says_stops_nothing(analysed, llm):
+    said = json.dumps(explanation("cats") | {"steps": ["\ud83d"]}, ensure_ascii=False)
+    llm.faults = [content(said), content("\ud83d"), *[status(400, "\ud83d")] * 3]
+    report = explain(analysed, llm, scorer_type=[], max_workers=1)
+    assert (report.n_explained, [failure.index for failure in report.failures]) == (1, [4, 9])
+    assert story(analysed, 1)[0].answer == said.replace("\ud83d", "\ufffd")
+    assert "status 400: \ufffd" in failures(analysed)[1].reason
 
 
 def test_dead_feature_that_is_asked_for_is_not_explained(analysed, llm):

@@ -65,7 +65,7 @@ def test_what_was_explained_before_the_endpoint_died_is_in_the_table_and_the_mea
     analysed: TinyProject, llm: LLMServer
 ):
     llm.fault_for = lambda _request: status(401) if len(llm.requests) > 50 else None
-    with pytest.raises(UserError, match="refused the API key"):
+    with pytest.raises(UserError, match="wants an API key"):
         explain(analysed, llm, None, max_workers=1)
     explained = [one.index for one in stored(analysed)]
     assert 0 < len(explained) < 50

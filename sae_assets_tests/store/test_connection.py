@@ -88,6 +88,14 @@ def test_refusals_are_readable(store, code, words):
         raise OperationFailure("alice:hunter2", code)
 
 
+def test_database_that_broke_down_is_readable(store):
+    with (
+        pytest.raises(UserError, match="the disk is full; make room, run `sae-assets mongo stop`"),
+        store.readable_errors(),
+    ):
+        raise OperationFailure('WtError { code: -31804, message: "WT_PANIC: WiredTiger library panic" }', 1)
+
+
 def test_other_failures_stay_what_they_are(store):
     with pytest.raises(OperationFailure), store.readable_errors():
         store.database.command("noSuchCommand")

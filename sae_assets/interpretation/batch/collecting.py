@@ -84,19 +84,23 @@ class CollectingLLM:
                 raise PendingError("The answers come with a batch.")
         return [read_reply(known[self._key(question)], question.form) for question in questions]
 
-    def foresee(self, question: Question[Any]) -> Reply | None:
-        """The answer to a question where it is known; else puts aside what it will take, until the round ends.
-
-        Raises:
-            BudgetEndedError: the run may not pay for it.
-        """
+    def remembered(self, question: Question[Any]) -> Reply | None:
+        """What is in the cache; raises what `ask_all` raises, but `PendingError`."""
         key = self._key(question)
         with self._lock:
-            reply = self._known({key: question}).get(key)
-            if reply is None and key not in self._put_aside:
-                self._reserve({key: question})
-                self._foreseen.add(key)
-            return reply
+            return self._known({key: question}).get(key)
+
+    def put_aside(self, questions: Sequence[Question[Any]]) -> None:
+        """Puts aside until the round ends what questions will take that are likely to follow.
+
+        Raises:
+            BudgetEndedError: the run may not pay for them; nothing is put aside.
+            UserError: as `Ledger.reserve`.
+        """
+        asked = {self._key(question): question for question in questions}
+        with self._lock:
+            self._reserve(asked)
+            self._foreseen |= asked.keys()
 
     def send(self) -> bool:
         """Ends a round: sends the last batch, and frees what was put aside for nothing.
@@ -145,7 +149,7 @@ class CollectingLLM:
         if key not in self._saved:
             self._saved.add(key)
             self._ledger.save(reply.usage)
-        return reply._replace(usage=reply.usage._replace(n_from_cache=1))
+        return reply.out_of_cache
 
     def _has_asked_first(self, asked: Mapping[str, Question[Any]]) -> bool:
         """Asks one of the questions directly, once in a run; whether that was done now."""

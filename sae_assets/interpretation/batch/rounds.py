@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sae_assets.engine.progress import Progress, Step, silent
 from sae_assets.interpretation.answer_cache import AnswerCache
-from sae_assets.interpretation.batch.affording import affordable
+from sae_assets.interpretation.asking import BudgetEndedError
 from sae_assets.interpretation.batch.collecting import CollectingLLM
 from sae_assets.interpretation.batch.endpoint import BatchEndpoint
 from sae_assets.interpretation.batch.under_way import UnderWay
@@ -19,6 +19,8 @@ from sae_assets.interpretation.embedders import TextEmbedder
 from sae_assets.interpretation.failures import without_password
 from sae_assets.interpretation.interpret import Outcome, interpret_features, spent_so_far
 from sae_assets.interpretation.records import FeatureExamples
+from sae_assets.interpretation.rehearsal import foreseen
+from sae_assets.interpretation.scorers import scorers_of
 from sae_assets.settings import AutoInterpConfig
 
 
@@ -60,8 +62,15 @@ def interpret_in_batches(
     done: set[int] = set()
 
     def first_round(llm: CollectingLLM) -> Iterator[FeatureExamples]:
-        has_limit = ledger.max_cost is not None or ledger.max_tokens is not None
-        for feature in affordable(features(), cfg, llm) if has_limit else features():
+        # What embeddings take is not foreseen: what opens their model belongs to a round.
+        asking = [name for name in cfg.scorer_type if name != "embedding"]
+        scorers = scorers_of(cfg.model_copy(update={"scorer_type": asking}))
+        for feature in features():
+            if ledger.has_limit:
+                try:
+                    llm.put_aside(foreseen(feature, cfg, scorers, llm).questions)
+                except BudgetEndedError:
+                    return
             begun.add(feature.index)
             yield feature
 

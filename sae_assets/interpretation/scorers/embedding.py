@@ -21,11 +21,11 @@ class EmbeddingScorer:
     """The scorer with the model that turns texts into vectors."""
 
     def __init__(self, embedder: TextEmbedder) -> None:
-        self._embedder = embedder
+        self.embedder = embedder
 
     def close(self) -> None:
         """Ends waits for the model."""
-        self._embedder.close()
+        self.embedder.close()
 
     def __call__(self, task: Task, _llm: LLM, /) -> Score:
         """ROC-AUC over `embedding_n_examples` windows of either kind, or as many as there are.
@@ -41,7 +41,7 @@ class EmbeddingScorer:
             return _none(f"there are no {'negative' if active else 'positive'} windows to score on")
         windows = [*active, *silent]
         try:
-            vectors, usage = self._embedder.embed([task.explanation, *(window.text for window in windows)])
+            vectors, usage = self.embedder.embed([task.explanation, *(window.text for window in windows)])
         except (EmbeddingError, RefusedError) as error:
             return _none(str(error))
         is_known = np.linalg.norm(vectors, axis=1) > 0

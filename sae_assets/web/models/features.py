@@ -126,6 +126,8 @@ class ExplanationHistory(ApiModel):
     """What the judge of the current one got wrong."""
     failure: str | None
     """Why the last run that tried could not explain the feature; None where it could, or none tried."""
+    failed_answer: str | None
+    """What the model answered then, where that could not be read."""
 
 
 class NewExplanation(ApiModel):

@@ -44,6 +44,7 @@ def history(context: WebContext, series: str, name: str, analysis: str, index: i
             for one in story.misjudged
         ],
         failure=None if story.failure is None else story.failure.reason,
+        failed_answer=None if story.failure is None else story.failure.answer,
     )
 
 

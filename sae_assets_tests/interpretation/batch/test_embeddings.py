@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,23 +21,16 @@ from sae_assets_tests.interpretation.embedding_server import EmbeddingServer, n_
 from sae_assets_tests.interpretation.features import word_feature
 
 
-@pytest.fixture
-def endpoint() -> Iterator[EmbeddingServer]:
-    server = EmbeddingServer()
-    with server:
-        yield server
-
-
 @pytest.mark.parametrize("use_cache", [True, False])
 def test_vectors_are_asked_for_once_in_all_rounds(
-    server: BatchServer, endpoint: EmbeddingServer, tmp_path: Path, use_cache: bool
+    server: BatchServer, embeddings: EmbeddingServer, tmp_path: Path, use_cache: bool
 ) -> None:
     cfg = AutoInterpConfig(
         openai_base_url=server.base_url,
         mode="batch",
         use_cache=use_cache,
         scorer_type=["embedding", "detection"],
-        embedding=EmbeddingConfig(model="text-embedding-3-small", base_url=endpoint.base_url),
+        embedding=EmbeddingConfig(model="text-embedding-3-small", base_url=embeddings.base_url),
     )
     ledger, path = Ledger(price_for(cfg), max_cost=10.0, max_tokens=10**6), tmp_path / "answers.sqlite"
     with (
@@ -61,7 +53,7 @@ def test_vectors_are_asked_for_once_in_all_rounds(
     explanations = [outcome for outcome in outcomes if isinstance(outcome, FeatureExplanation)]
     assert len(explanations) == 3
     assert len(server.batches) >= 2, "rounds after the first come to the embedding score again"
-    texts = [text for texts in endpoint.sent for text in texts]
+    texts = [text for texts in embeddings.sent for text in texts]
     assert len(texts) == len(set(texts))
     n_asked = len(set(server.prompts))
     assert ledger.spent.prompt_tokens == 100 * n_asked + n_words_of(texts)

@@ -41,8 +41,7 @@ def constant(_text: str, _n_dimensions: int) -> np.ndarray:
 
 @pytest.fixture
 def embeddings() -> Iterator[EmbeddingServer]:
-    server = EmbeddingServer(vector_of=knowing)
-    with server:
+    with EmbeddingServer(vector_of=knowing) as server:
         yield server
 
 

@@ -127,13 +127,15 @@ def test_the_history_shows_scores_costs_and_what_was_misjudged(site: Site, shown
 
 def test_a_feature_that_could_not_be_explained_says_why(site: Site, shown_project: TinyProject):
     failure = ExplanationFailureDocument(
-        sae=f"{SERIES}/{LATER}", analysis="default", index=22, reason=HOSTILE, kind="answer"
+        sae=f"{SERIES}/{LATER}", analysis="default", index=22, reason=HOSTILE, kind="answer", answer=f"said {HOSTILE}"
     )
     with shown_project.store() as store:
         save_failures(store, [failure])
     feature = f"/saes/{SERIES}/{LATER}/default/features/22"
     assert f"Not explained yet. The last run could not: {HOSTILE}" in site.page(feature).one("main").text
-    assert HOSTILE in site.page(f"{feature}/explanations").one("main").text
+    history = site.page(f"{feature}/explanations").one("main").text
+    assert f"The last run could not explain it: {HOSTILE}" in history and f"said {HOSTILE}" in history
+    assert site.client.get(f"/api/v1{feature}/explanations").json()["failed_answer"] == f"said {HOSTILE}"
     assert site.client.get(f"/api/v1{feature}").json()["failure"] == HOSTILE
     assert site.client.get(f"/api/v1{FEATURES}/9").json()["failure"] is None
 
