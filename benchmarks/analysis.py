@@ -144,7 +144,7 @@ def random_sae(case: Case, sample: torch.Tensor) -> SparseAutoEncoder:
     if case.act_fn == "relu":
         sae.b_E.fill_(-threshold.values)
     elif case.act_fn == "jumprelu":
-        sae.log_jumprelu_threshold.fill_(threshold.values.log())
+        sae.threshold.fill_(threshold.values)
     return sae
 
 

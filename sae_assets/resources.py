@@ -9,14 +9,15 @@ from pathlib import Path
 
 import dagster as dg
 
-from sae_assets.dictionary.checkpoint import checkpoint_config
+from sae_assets.dictionary.checkpoint import checkpoint_facts
 from sae_assets.dictionary.discovery import FoundCheckpoint, checkpoint_folder, find_checkpoints
 from sae_assets.disk.layout import DataFolder, checked_key, data_folder
+from sae_assets.language_model.names import hub_name
 from sae_assets.run_config import RunSettings
 from sae_assets.runners.analysis_run import AnalysisRun
 from sae_assets.runners.logits_run import LogitsRun
 from sae_assets.settings import AnalysisSettings, AutoInterpSettings, MongoDBConfig
-from sae_assets.settings.layers import CheckpointFacts, checkpoint_settings
+from sae_assets.settings.layers import checkpoint_settings
 from sae_assets.store.connection import Store, connect
 
 
@@ -49,8 +50,9 @@ class Checkpoints(dg.ConfigurableResource):
     def settings(self, key: str, run: RunSettings) -> AnalysisSettings:
         """The settings of a checkpoint: the run config's, then those of the files beside and above it."""
         folder = self.folder(key)
-        config = checkpoint_config(str(folder))
-        facts = CheckpointFacts(hook_point=config.hook_point_in)
+        facts = checkpoint_facts(folder)
+        if facts.model_name is not None:
+            facts = facts._replace(model_name=hub_name(facts.model_name))
         return checkpoint_settings(folder, run.values, facts, Path.cwd())
 
     def analysis(self, key: str, run: RunSettings) -> AnalysisRun:

@@ -57,6 +57,7 @@ def feature_summaries(
         data_version=dg.DataVersion(run.identity),
         metadata={
             "reused": made.is_reused,
+            "checkpoint format": run.checkpoint_format,
             "tokens": summaries.n_analyzed_tokens,
             **rate,
             "alive features": summaries.n_alive,

@@ -27,14 +27,16 @@ def register(app: typer.Typer) -> None:
 def analyze(files: SettingsFiles) -> None:
     """Find the contexts on which every feature activates (`analyze_sae`); several checkpoints share what they can."""
     every = [load_settings(file, AnalyzeSAESettings) for file in files]
+    from sae_assets.dictionary.checkpoint import checkpoint_format
     from sae_assets.runners.analyze import analyze_saes
 
     for settings, found in zip(every, analyze_saes(every), strict=True):
         asked = settings.analyzer.total_analyzing_tokens
         short = f" (asked for {asked:,}; the datasets hold no more)" if found.n_analyzed_tokens < asked else ""
+        its_format = checkpoint_format(settings.sae)
         print(
             f"{settings.sae_series}/{settings.sae_name}: {found.n_alive:,} of {found.d_sae:,} features are alive on "
-            f"{found.n_analyzed_tokens:,} tokens{short}, L0 {found.l0:.1f}."
+            f"{found.n_analyzed_tokens:,} tokens{short}, L0 {found.l0:.1f}; its format is {its_format}."
         )
 
 
@@ -71,7 +73,8 @@ def interpret(
         estimate = estimate_cost(settings)
         print(json.dumps(estimate_json(estimate), indent=2)) if as_json else print_estimate(estimate)
         return
-    from sae_assets.cli.interpretation_view import print_failures, report_json
+    from sae_assets.cli.interpretation_view import print_failures, print_scores, report_json
+    from sae_assets.disk.layout import default_data_folder
     from sae_assets.runners.interpret import auto_interp
 
     report = auto_interp(settings)
@@ -80,6 +83,7 @@ def interpret(
     else:
         print(f"{settings.sae_series}/{settings.sae_name}: {report.sentence}")
         print_failures(report.failures)
+        print_scores(default_data_folder().checkpoint(settings.sae_series, settings.sae_name, settings.analysis_name))
 
 
 def with_flags(settings: AutoInterpSettings, flags: dict[str, Any]) -> AutoInterpSettings:

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError, safe_open
-
-from sae_assets.dictionary.checkpoint import checkpoint_config, locate
+from sae_assets.dictionary.formats.files import check_whole
+from sae_assets.dictionary.locate import locate
 from sae_assets.disk.layout import checked_key
 from sae_assets.settings.errors import UserError, unknown
 
@@ -29,13 +28,10 @@ class FoundCheckpoint(NamedTuple):
     def problem(self) -> str | None:
         """Why it cannot be analysed (yet), as a sentence; None where config and weights can be read."""
         try:
-            checkpoint_config(str(self.folder))
-            _, weights = locate(str(self.folder))
-            if weights.suffix == ".safetensors":
-                # The header names the size of every tensor, so a file that is cut short does not open.
-                with safe_open(weights, framework="pt"):
-                    pass
-        except (UserError, SafetensorError, OSError) as error:
+            located = locate(str(self.folder))
+            located.format.config(located.folder)
+            check_whole(located.weights)
+        except UserError as error:
             return str(error)
         return None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +15,7 @@ from sae_assets.dictionary.active_features import ActiveFeatures, active_where
 from sae_assets.dictionary.config import SAEConfig
 from sae_assets.dictionary.encoder_blocks import EncoderBlocks, Linear
 from sae_assets.dictionary.feature_blocks import FeatureBlock, above_in_blocks, largest_of_blocks
+from sae_assets.dictionary.normalization import dataset_factor, denormalized, normalized
 from sae_assets.settings.sae import PretrainedSAE
 
 
@@ -69,13 +69,13 @@ class AbstractSparseAutoEncoder(nn.Module, ABC):
         return self.config.d_sae
 
     @property
-    def hook_point_in(self) -> str:
-        """Point of the model whose activations are encoded."""
+    def hook_point_in(self) -> str | None:
+        """Point of the model whose activations are encoded; None where neither checkpoint nor settings say it."""
         return self.config.hook_point_in
 
     @property
-    def hook_point_out(self) -> str:
-        """Point of the model whose activations are reconstructed."""
+    def hook_point_out(self) -> str | None:
+        """Point of the model whose activations are reconstructed; None where the checkpoint does not say it."""
         return self.config.hook_point_out
 
     @property
@@ -109,8 +109,8 @@ class AbstractSparseAutoEncoder(nn.Module, ABC):
     ) -> Float[Tensor, "... d_model"]:
         """Activations reconstructed from features.
 
-        A normalisation by token or by batch can be undone only with the activations `x` that were encoded; without them
-        the reconstruction is in the normalised units.
+        A normalisation by token or by batch can be undone only with the activations `x` that were encoded, and a skip
+        connection maps them; without them the reconstruction is in the normalised units, and without that map.
         """
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
@@ -119,7 +119,7 @@ class AbstractSparseAutoEncoder(nn.Module, ABC):
 
 
 class SparseAutoEncoder(AbstractSparseAutoEncoder):
-    """A sparse autoencoder or transcoder of one layer, with the options of the lm-saes format."""
+    """A sparse autoencoder or transcoder of one layer, with the options of `SAEConfig`."""
 
     def __init__(self, config: SAEConfig):
         """An autoencoder whose weights are all zero, until a state dict is loaded."""
@@ -135,7 +135,9 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
             self.W_E_glu = nn.Parameter(torch.zeros(d_model, d_sae))
             self.b_E_glu = nn.Parameter(torch.zeros(d_sae))
         if config.act_fn == "jumprelu":
-            self.log_jumprelu_threshold = nn.Parameter(torch.zeros(d_sae))
+            self.threshold = nn.Parameter(torch.zeros(d_sae))
+        if config.skip_connection:
+            self.W_skip = nn.Parameter(torch.zeros(d_model, d_model))
         self.dataset_norm_in = 1.0
         self.dataset_norm_out = 1.0
         self._gate: Tensor | None = None
@@ -160,6 +162,15 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
             self.b_D.div_(factor_out)
         self.config = self.config.model_copy(update={"norm_activation": "inference"})
         self._gate = self._blocks = None
+
+    def fix_threshold(self, threshold: float) -> None:
+        """Gives a batchtopk the threshold, in the units that it ranks in, above which a feature is active from now on.
+
+        What a token's features are does not depend on its batch any more.
+        """
+        assert self.config.act_fn == "batchtopk"
+        self.threshold = nn.Parameter(torch.full_like(self.b_E, threshold), requires_grad=False)
+        self.config = self.config.model_copy(update={"act_fn": "jumprelu"})
 
     @property
     def is_batch_dependent(self) -> bool:
@@ -212,14 +223,18 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         if self.config.use_decoder_bias:
             reconstructed = reconstructed + self.b_D
         if self.config.norm_activation == "dataset-wise":
-            return reconstructed / self._dataset_factor(self.dataset_norm_out)
-        if self.config.norm_activation != "inference" and x is not None:
-            return reconstructed / self._input_factor(x)
+            reconstructed = reconstructed / self._dataset_factor(self.dataset_norm_out)
+        elif x is not None and self.config.denormalize_output:
+            reconstructed = denormalized(reconstructed, x, self.config.norm_activation)
+        if x is not None and self.config.skip_connection:
+            reconstructed = reconstructed + x.to(self.W_skip.dtype) @ self.W_skip
         return reconstructed
 
     def _normalized(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Raw activations as the encoder takes them."""
-        return x if self.config.norm_activation == "inference" else x * self._input_factor(x)
+        if self.config.norm_activation == "dataset-wise":
+            return x * self._dataset_factor(self.dataset_norm_in)
+        return normalized(x, self.config.norm_activation)
 
     def _hidden(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... feature"]:
         """What the encoder gives before the activation function."""
@@ -241,14 +256,14 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         """What `_activate` leaves above 0."""
         if self.config.act_fn == "topk":
             return largest_of_blocks(blocks, self.config.top_k)
-        return above_in_blocks(blocks, self.log_jumprelu_threshold.exp() if self.config.act_fn == "jumprelu" else None)
+        return above_in_blocks(blocks, self.threshold if self.config.act_fn == "jumprelu" else None)
 
     def _activate(self, hidden: Float[Tensor, "... feature"]) -> Float[Tensor, "... feature"]:
         match self.config.act_fn:
             case "relu":
                 return torch.relu(hidden)
             case "jumprelu":
-                return jumprelu(hidden, self.log_jumprelu_threshold.exp())
+                return jumprelu(hidden, self.threshold)
             case "topk":
                 return topk(hidden, self.config.top_k)
             case "batchtopk":
@@ -263,13 +278,4 @@ class SparseAutoEncoder(AbstractSparseAutoEncoder):
         return self._gate
 
     def _dataset_factor(self, norm: float) -> float:
-        return math.sqrt(self.d_model) / norm
-
-    def _input_factor(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... one"] | float:
-        """What raw activations are multiplied by before they are encoded."""
-        if self.config.norm_activation == "dataset-wise":
-            return self._dataset_factor(self.dataset_norm_in)
-        norm = x.norm(dim=-1, keepdim=True)
-        if self.config.norm_activation == "batch-wise":
-            norm = norm.mean(dim=-2, keepdim=True)
-        return math.sqrt(self.d_model) / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+        return dataset_factor(norm, self.d_model)

@@ -14,7 +14,7 @@ from sae_assets.activations.contexts import Context
 from sae_assets.activations.factory import source_of_chunks
 from sae_assets.activations.source import ActivationSource
 from sae_assets.analysis.summary_file import StoredSummaries
-from sae_assets.dictionary.checkpoint import checkpoint_config, checkpoint_identity
+from sae_assets.dictionary.checkpoint import checkpoint_config, checkpoint_format, checkpoint_identity
 from sae_assets.dictionary.config import SAEConfig
 from sae_assets.disk.identity import identity_of
 from sae_assets.disk.layout import CheckpointFolder, DataFolder
@@ -40,21 +40,33 @@ class AnalysisRun:
     @cached_property
     def config(self) -> SAEConfig:
         """What the checkpoint says about itself."""
-        return checkpoint_config(self.settings.sae.pretrained_name_or_path)
+        return checkpoint_config(self.settings.sae)
+
+    @cached_property
+    def checkpoint_format(self) -> str:
+        """What the format of the checkpoint is called."""
+        return checkpoint_format(self.settings.sae)
 
     @cached_property
     def sae_identity(self) -> str:
         """Hash of the checkpoint's files."""
-        return checkpoint_identity(self.settings.sae.pretrained_name_or_path)
+        return checkpoint_identity(self.settings.sae)
 
     @property
     def hook_point(self) -> str:
-        """The checkpoint's hook point.
+        """The checkpoint's hook point; the settings' only one where it does not record its own.
 
         Raises:
-            UserError: the settings' hook points leave it out.
+            UserError: it is not recorded and has to be given, or the settings' hook points leave it out.
         """
         name, given = self.config.hook_point_in, self.settings.activation_factory.hook_points
+        if name is None and len(given) == 1:
+            return given[0]
+        if name is None:
+            raise UserError(
+                f"The checkpoint {self.settings.sae.pretrained_name_or_path!r} does not record its hook point; set "
+                f"sae.hook_point to one of activation_factory.hook_points, {given}."
+            )
         if name not in given:
             raise UserError(
                 f"activation_factory.hook_points is {given} but the checkpoint "
@@ -70,7 +82,11 @@ class AnalysisRun:
         if isinstance(first, ActivationFactoryActivationsSource):
             return source_of_chunks(first, hook_point)
         if settings.model is None:
-            raise UserError("The sources are datasets, which need a language model; give [model] in the settings.")
+            known = self.config.model_name
+            trained = f"; the checkpoint was trained on {known!r}" if known else ""
+            raise UserError(
+                f"The sources are datasets, which need a language model; give [model] in the settings{trained}."
+            )
         datasets = {name: dataset for name, dataset in (settings.datasets or {}).items() if dataset is not None}
         source = ActivationSource(
             settings.model,

@@ -101,6 +101,7 @@ def publish_summaries(
         path=settings.sae.pretrained_name_or_path,
         identity=run.sae_identity,
         config=config.model_dump(mode="json"),
+        format=run.checkpoint_format,
         model_name=model_name,
         hook_point=run.hook_point,
         d_model=config.d_model,

@@ -75,7 +75,7 @@ class ContextFeatures:
         sae = analysed_sae(found, self._settings)
         self._sae = load_sae(sae, found.analysis.identity)
         self._device = sae.device if self._sae.encoder.device.type != "cpu" else "cpu"
-        self._hook_point = found.sae.hook_point or self._sae.hook_point_in
+        self._hook_point = found.sae.hook_point or found.sae.config["hook_point_in"]
         self._chunks = _chunks(self._settings, found, data, self._hook_point)
         self._known: dict[int, FeatureSet] = {}
 

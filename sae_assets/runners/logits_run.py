@@ -71,7 +71,7 @@ class LogitsRun:
         """Hash of all that decides the table: 16 hex digits."""
         decisive = {
             "format": FORMAT,
-            "sae": checkpoint_identity(self.settings.sae.pretrained_name_or_path),
+            "sae": checkpoint_identity(self.settings.sae),
             "sae_options": self.settings.sae.model_dump(mode="json", include={"dtype", "fold_activation_scale"}),
             "model": model_identity(self.model),
             "attributor": self.settings.direct_logit_attributor.model_dump(mode="json"),

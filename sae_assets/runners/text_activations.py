@@ -39,9 +39,10 @@ def load_sae(sae: PretrainedSAE, identity: str | None) -> AbstractSparseAutoEnco
     Raises:
         UserError: its weights are gone, damaged, or others than those of this identity.
     """
-    place = sae.pretrained_name_or_path
-    if checkpoint_identity(place) != identity:
-        raise UserError(f"The weights of {place!r} have changed since they were analysed; analyse them again.")
+    if checkpoint_identity(sae) != identity:
+        raise UserError(
+            f"The weights of {sae.pretrained_name_or_path!r} have changed since they were analysed; analyse them again."
+        )
     return AbstractSparseAutoEncoder.from_pretrained(sae, device=_device_here(sae.device))
 
 

@@ -62,9 +62,10 @@ def checkpoint_settings(
     # Last of all comes what the checkpoint says, which no sentence needs to blame.
     layers_and_facts = [*(layer.values for layer in layers), _as_settings(known)]
     settings = _validated(reduce(_merged, layers_and_facts), layers)
-    if known.hook_point and not settings.activation_factory.hook_points:
-        settings.activation_factory.hook_points = [known.hook_point]
-    _check_hook_points(settings, layers, known, folder / known.config_file)
+    hook_point = _hook_point(settings, layers, known, folder / known.config_file)
+    if hook_point and not settings.activation_factory.hook_points:
+        settings.activation_factory.hook_points = [hook_point]
+    _check_hook_points(settings, layers, hook_point, folder / known.config_file)
     _check_model(settings, layers, known, folder / known.config_file)
     return settings
 
@@ -115,18 +116,29 @@ def _origin(layers: list[Layer], keys: list[str]) -> Layer:
     return holders[0][0]
 
 
-def _check_hook_points(settings: AnalysisSettings, layers: list[Layer], known: CheckpointFacts, config: Path) -> None:
-    hook_points = settings.activation_factory.hook_points
-    place = _place(layers, "activation_factory", "hook_points")
-    if known.hook_point and known.hook_point not in hook_points:
+def _hook_point(settings: AnalysisSettings, layers: list[Layer], known: CheckpointFacts, config: Path) -> str | None:
+    """Which hook point the checkpoint reads: what it says itself, else `sae.hook_point`; None where neither is set."""
+    asked = settings.sae.hook_point
+    if known.hook_point and asked not in (None, known.hook_point):
         raise UserError(
-            f"{place}: activation_factory.hook_points is {hook_points}, but {config} says {known.hook_point!r}; name "
-            "that one too, or leave hook_points out."
+            f"{_place(layers, 'sae', 'hook_point')}: sae.hook_point is {asked!r}, but {config} says "
+            f"{known.hook_point!r}; leave hook_point out."
         )
-    if not hook_points:
+    if not known.hook_point and not asked and not settings.activation_factory.hook_points:
         raise UserError(
-            f"{place}: activation_factory.hook_points is not set, and {config} does not say which hook point the "
-            "checkpoint reads."
+            f"{_place(layers, 'sae', 'hook_point')}: sae.hook_point is not set, and {config} does not say which hook "
+            "point the checkpoint reads; set it to a name like 'blocks.6.hook_resid_post'."
+        )
+    return known.hook_point or asked
+
+
+def _check_hook_points(settings: AnalysisSettings, layers: list[Layer], hook_point: str | None, config: Path) -> None:
+    hook_points = settings.activation_factory.hook_points
+    if hook_point and hook_point not in hook_points:
+        says = "sae.hook_point is" if settings.sae.hook_point else f"{config} says"
+        raise UserError(
+            f"{_place(layers, 'activation_factory', 'hook_points')}: activation_factory.hook_points is {hook_points}, "
+            f"but {says} {hook_point!r}; name that one too, or leave hook_points out."
         )
 
 

@@ -48,6 +48,8 @@ class SAEDocument(Document):
     """Hash of its weights and config: equal where they are."""
     config: dict[str, Any]
     """The checkpoint's own config."""
+    format: str | None = None
+    """What its format is called; None where an older version published it."""
     model_name: str | None
     """Language model that it was trained on."""
     hook_point: str | None

@@ -37,6 +37,10 @@ def test_all_assets_materialize_and_all_checks_pass(whole):
         "direct_logit_attributions",
         "feature_documents",
         "feature_explanations",
+        "parquet_export",
+        "html_export",
+        "neuronpedia_export",
+        "llamascope_export",
     }
     assert checks(whole) == dict.fromkeys(
         [
@@ -60,6 +64,7 @@ def test_metadata_says_what_a_person_wants_to_know(whole):
     assert summaries["alive features"] + summaries["dead features"] == D_SAE
     assert summaries["dead features"] >= 1
     assert 0 < summaries["L0"] <= 8
+    assert summaries["checkpoint format"] == "lm-saes"
     assert summaries["density"].startswith("![density of ") and "data:image/png;base64," in summaries["density"]
     examples = [record.data for record in summaries["examples"].records]
     assert len(examples) == 10

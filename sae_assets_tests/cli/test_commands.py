@@ -40,7 +40,9 @@ def analysed(project: TinyProject) -> TinyProject:
     written(project, "dla.json", project.logits_settings(model=None))
     result = run_command(project, "analyze", "analyze.json")
     assert result.returncode == 0, result.stderr
-    assert result.stdout == f"tiny/sae-l0: 63 of 64 features are alive on {N_TOKENS:,} tokens, L0 8.0.\n"
+    assert result.stdout == (
+        f"tiny/sae-l0: 63 of 64 features are alive on {N_TOKENS:,} tokens, L0 8.0; its format is lm-saes.\n"
+    )
     result = run_command(project, "dla", "dla.json")
     assert (result.returncode, result.stdout) == (0, "tiny/sae-l0: logits of 64 features (norm).\n")
     with LLMServer(key=KEY) as llm:

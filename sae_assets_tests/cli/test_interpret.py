@@ -65,9 +65,7 @@ def test_budget_of_the_command_line_ends_the_run_and_says_what_remains(project, 
     result = run_command(project, "interpret", file, "--max-tokens", "2500", "--max-workers", "1", OPENAI_API_KEY=KEY)
     assert result.returncode == 0, result.stderr
     n_explained = len(explained(project) & set(range(30, 40)))
-    assert result.stdout.endswith(
-        f"; the budget of 2,500 tokens ended: {10 - n_explained} remain, run it again to go on.\n"
-    )
+    assert f"; the budget of 2,500 tokens ended: {10 - n_explained} remain, run it again to go on.\n" in result.stdout
     assert len(llm.requests) * 110 <= 2500 + 110
     result = run_command(project, "interpret", file, OPENAI_API_KEY=KEY)
     assert f", {n_explained} were there already" in result.stdout or n_explained == 0
@@ -79,11 +77,29 @@ def test_failures_are_listed_by_their_reason(project, llm):
     file = settings_file(project, llm, features=[DEAD, 10, 11, 12, 13, 14, 15])
     result = run_command(project, "interpret", file, OPENAI_API_KEY=KEY)
     assert result.returncode == 0
-    sentence, _header, *rows = result.stdout.splitlines()
+    sentence, _header, *rows = result.stdout.partition("What was answered")[0].splitlines()
     assert "7 could not be" in sentence
     assert [row.split(maxsplit=1)[0] for row in rows] == ["6", "1"]
     assert "10, 11, 12, 13, 14, ..." in rows[0] and "does not have the form asked for." in rows[0]
     assert f"{DEAD}" in rows[1] and rows[1].rstrip().endswith("There is no window in which the feature is active.")
+
+
+def test_run_ends_with_the_mean_scores_and_where_the_report_is(project, llm):
+    file = settings_file(project, llm, features=[25, 26])
+    *_, means, place = run_command(project, "interpret", file, OPENAI_API_KEY=KEY).stdout.splitlines()
+    report = project.data.checkpoint("tiny", "sae-l0", "default").explanation_report
+    (detection, _fuzzing) = json.loads(report("json").read_text())["scorers"]
+    assert f" detection {detection['mean']['value']:.3f}" in means and " fuzzing " in means
+    assert place.startswith("More is in ") and place.endswith("explanation_report.md")
+    assert Path(place.removeprefix("More is in ")).name == report("md").name
+
+
+def test_selection_of_nothing_is_said(project, llm):
+    result = run_command(
+        project, "interpret", settings_file(project, llm), "--features", "density 2..", OPENAI_API_KEY=KEY
+    )
+    assert (result.returncode, llm.requests) == (0, [])
+    assert "0 features explained, as `features` selects none." in result.stdout
 
 
 def test_run_as_json_has_its_numbers_and_every_failure(project, llm):
@@ -126,6 +142,11 @@ def test_dry_run_as_json_says_whether_the_budget_is_enough(project):
             ["--features", "alife"],
             "sae-assets: --features: the term 'alife' is not known; the nearest is 'alive', and terms are 7, 10-99, "
             "all, alive, density 1e-5..1e-2 or sample 200.\n",
+        ),
+        (
+            ["--features", "-5"],
+            "sae-assets: --features: the term '-5' is not known; terms are 7, 10-99, all, alive, density 1e-5..1e-2 or "
+            "sample 200.\n",
         ),
         (
             ["--features", "60-64"],

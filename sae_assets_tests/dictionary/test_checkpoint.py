@@ -8,16 +8,21 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sae_assets.dictionary.checkpoint import checkpoint_config, checkpoint_identity, save_checkpoint
+from sae_assets.dictionary.checkpoint import checkpoint_config, checkpoint_facts, checkpoint_identity, save_checkpoint
 from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder, SparseAutoEncoder
 from sae_assets.settings import PretrainedSAE, UserError
+from sae_assets.settings.layers import CheckpointFacts
 
-FIXTURE = Path(__file__).parent / "fixtures" / "jumprelu-dataset-norm"
+FIXTURE = Path(__file__).parent / "fixtures" / "lm_saes" / "jumprelu-dataset-norm"
 
 
 @pytest.fixture
 def checkpoint(tmp_path) -> Path:
     return shutil.copytree(FIXTURE, tmp_path / "sae")
+
+
+def at(path: Path, **options) -> PretrainedSAE:
+    return PretrainedSAE(pretrained_name_or_path=str(path), **options)
 
 
 def rewrite(checkpoint: Path, change) -> None:
@@ -50,11 +55,46 @@ def test_a_saved_checkpoint_loads_as_it_was(tmp_path):
 
 
 def test_identity_follows_the_contents_and_not_the_place(checkpoint):
-    before = checkpoint_identity(str(checkpoint))
-    assert before == checkpoint_identity(str(FIXTURE))
+    before = checkpoint_identity(at(checkpoint))
+    assert before == checkpoint_identity(at(FIXTURE))
     rewrite(checkpoint, lambda weights: weights["W_E"].mul_(2))
-    assert checkpoint_identity(str(checkpoint)) != before
-    assert checkpoint_config(str(checkpoint)).d_sae == 64
+    assert checkpoint_identity(at(checkpoint)) != before
+    assert checkpoint_config(at(checkpoint)).d_sae == 64
+
+
+def test_a_hook_point_that_the_checkpoint_does_not_record_is_that_of_the_settings(checkpoint):
+    _config(hook_point_in=None, hook_point_out=None, norm_activation="inference")(checkpoint)
+    assert checkpoint_config(at(checkpoint)).hook_point_in is None
+    named = at(checkpoint, hook_point="blocks.3.hook_mlp_out")
+    assert checkpoint_config(named).hook_point_in == "blocks.3.hook_mlp_out"
+    assert AbstractSparseAutoEncoder.from_pretrained(named).hook_point_in == "blocks.3.hook_mlp_out"
+
+
+def test_another_hook_point_than_the_checkpoint_records_is_refused(checkpoint):
+    recorded = checkpoint_config(at(checkpoint)).hook_point_in
+    assert checkpoint_config(at(checkpoint, hook_point=recorded)).hook_point_in == recorded
+    sentence = f"sae.hook_point is 'blocks.3.hook_mlp_out', but .*config.json says '{recorded}'; leave hook_point out"
+    for read in (checkpoint_config, AbstractSparseAutoEncoder.from_pretrained):
+        with pytest.raises(UserError, match=sentence):
+            read(at(checkpoint, hook_point="blocks.3.hook_mlp_out"))
+
+
+def test_what_settings_need_not_repeat_is_told_with_the_file_that_says_it(checkpoint):
+    assert checkpoint_facts(checkpoint) == CheckpointFacts("blocks.1.hook_resid_post", None, "config.json")
+    facts = checkpoint_facts(FIXTURE.parent.parent / "saelens" / "standard-none")
+    assert facts == CheckpointFacts("blocks.0.hook_resid_post", "gpt2-small", "cfg.json")
+
+
+def test_the_format_is_said(checkpoint, caplog):
+    caplog.set_level("INFO")
+    AbstractSparseAutoEncoder.from_pretrained(checkpoint)
+    assert f"{checkpoint} is a checkpoint of lm-saes." in caplog.messages
+
+
+def test_what_does_not_fit_is_left_out_where_loading_is_not_strict(checkpoint):
+    rewrite(checkpoint, lambda weights: (weights.pop("b_D"), weights.update(more=torch.zeros(3))))
+    sae = AbstractSparseAutoEncoder.from_pretrained(at(checkpoint, strict_loading=False))
+    assert torch.equal(sae.decode(torch.zeros(1, 64)), torch.zeros(1, 16))
 
 
 def _truncate(checkpoint: Path) -> None:
@@ -65,6 +105,21 @@ def _truncate(checkpoint: Path) -> None:
 def _evil(checkpoint: Path) -> None:
     (checkpoint / "sae_weights.safetensors").unlink()
     torch.save({"W_E": Path("x")}, checkpoint / "sae_weights.pt")
+
+
+def _runs_code(checkpoint: Path) -> None:
+    (checkpoint / "sae_weights.safetensors").unlink()
+    torch.save({"W_E": _Touch(checkpoint / "ran")}, checkpoint / "sae_weights.pt")
+
+
+class _Touch:
+    """What writes a file when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
 
 
 def _config(**change):
@@ -80,7 +135,13 @@ def _config(**change):
     [
         (_truncate, "are damaged and cannot be read"),
         (_evil, "are no plain tensors"),
-        (lambda c: (c / "config.json").unlink(), "it has no config.json"),
+        (_runs_code, "are no plain tensors"),
+        (lambda c: (c / "config.json").write_text("[]"), "it holds no JSON object"),
+        (_config(d_model=24), r"of shape \(64, 16\) where config.json asks for \(96, 24\)"),
+        (_config(d_model="wide"), "'d_model'"),
+        (lambda c: rewrite(c, lambda w: w["b_E"].fill_(torch.inf)), "NaN or infinite value in b_E"),
+        (lambda c: rewrite(c, lambda w: w.update(more=torch.zeros(1))), r"not expected \['more'\]"),
+        (lambda c: (c / "config.json").unlink(), r"it has no .*config.json \(lm-saes\)"),
         (lambda c: (c / "config.json").write_text("{"), "it is not valid JSON"),
         (lambda c: (c / "sae_weights.safetensors").unlink(), "it has no weights such as sae_weights.safetensors"),
         (lambda c: rewrite(c, lambda w: w.pop("b_E")), r"missing \['b_E'\]"),
@@ -95,6 +156,7 @@ def test_a_broken_checkpoint_is_one_sentence(checkpoint, damage, sentence):
     damage(checkpoint)
     with pytest.raises(UserError, match=sentence):
         AbstractSparseAutoEncoder.from_pretrained(checkpoint)
+    assert not (checkpoint / "ran").exists()
 
 
 def test_a_missing_checkpoint_names_its_nearest_sibling(checkpoint):

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from sae_assets.dictionary.discovery import checkpoint_folder, find_checkpoints
+from sae_assets.dictionary.formats import FORMATS
+from sae_assets.dictionary.locate import locate
 from sae_assets.settings import UserError
 
-FIXTURE = Path(__file__).parent / "fixtures" / "relu-inference"
+FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURE = FIXTURES / "lm_saes" / "relu-inference"
 
 
 @pytest.fixture
@@ -32,10 +35,23 @@ def test_the_first_root_wins(root, tmp_path_factory):
     assert len(find_checkpoints([other, root])) == 2
 
 
+@pytest.mark.parametrize("checkpoint_format", FORMATS, ids=[each.name for each in FORMATS])
+def test_checkpoints_of_every_format_are_complete_until_their_weights_are_cut_short(checkpoint_format, tmp_path):
+    folders = [path.parent for path in FIXTURES.rglob("expected.safetensors") if checkpoint_format.fits(path.parent)]
+    for number, folder in enumerate(folders):
+        shutil.copytree(folder, tmp_path / "series" / str(number))
+    found = find_checkpoints([tmp_path])
+    assert found and [checkpoint.problem() for checkpoint in found] == [None] * len(folders)
+    for checkpoint in found:
+        weights = locate(str(checkpoint.folder)).weights
+        weights.write_bytes(weights.read_bytes()[:-40])
+        assert "damaged" in (checkpoint.problem() or "")
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda folder: (folder / "config.json").unlink(), "it has no config.json"),
+        (lambda folder: (folder / "config.json").unlink(), "config.json (lm-saes)"),
         (lambda folder: (folder / "sae_weights.safetensors").unlink(), "it has no weights"),
         (
             lambda folder: (folder / "sae_weights.safetensors").write_bytes(

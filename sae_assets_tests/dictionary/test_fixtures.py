@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from sae_assets.dictionary.checkpoint import locate
 from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder, SparseAutoEncoder
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parent / "fixtures" / "lm_saes"
 ALL = sorted(path.name for path in FIXTURES.iterdir())
 DENSE = ["jumprelu-dataset-norm", "relu-dataset-norm", "relu-inference", "relu-token-norm"]
 
@@ -59,7 +59,7 @@ def test_encoder_agrees_on_the_input_that_the_active_features_imply(name):
 def test_encoder_agrees_with_the_definition(name):
     sae, expected = load(name)
     config = AbstractSparseAutoEncoder.from_pretrained(FIXTURES / name, fold_activation_scale=False).config
-    weights = {key: value.double() for key, value in load_file(locate(str(FIXTURES / name))[1]).items()}
+    weights = {key: value.double() for key, value in load_file(locate(str(FIXTURES / name)).weights).items()}
     x = expected["x"].double()
     reference = x
     b_e, w_d = weights["b_E"], weights["W_D"]

@@ -1,5 +1,6 @@
 """A mistake in an analysis is one sentence, found before the work that it would spoil, and leaves nothing behind."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ def missing_hook_point(project: TinyProject) -> dict[str, Any]:
     return {"activation_factory": {"hook_points": ["blocks.0.hook_resid_pots"]}}
 
 
+def unrecorded_hook_point(project: TinyProject) -> dict[str, Any]:
+    config = project.checkpoint / "config.json"
+    values = json.loads(config.read_text()) | {"hook_point_in": None, "hook_point_out": None}
+    config.write_text(json.dumps(values))
+    return {"activation_factory": {"hook_points": ["blocks.0.hook_resid_post", "blocks.1.hook_resid_post"]}}
+
+
 def other_width(project: TinyProject) -> dict[str, Any]:
     write_sae(project.checkpoint, d_model=16)
     return {}
@@ -52,6 +60,14 @@ BAD_INPUT = [
     (
         lambda _: {"activation_factory": {"hook_points": ["blocks.1.hook_resid_post"]}},
         r"hook_points is \['blocks.1.hook_resid_post'\] but the checkpoint .* was trained at 'blocks.0.hook_resid",
+    ),
+    (
+        unrecorded_hook_point,
+        r"The checkpoint .* does not record its hook point; set sae.hook_point to one of .*hook_points, \['blocks.0",
+    ),
+    (
+        lambda _: {"sae": {"hook_point": "blocks.1.hook_resid_post"}},
+        r"sae.hook_point is 'blocks.1.hook_resid_post', but .*config.json says 'blocks.0.hook_resid_post'",
     ),
     (other_width, r"The activations at 'blocks.0.hook_resid_post' have d_model 32 and the checkpoint .* d_model 16"),
     (empty_dataset, r"The dataset '.*empty.jsonl' (is empty|cannot be read)"),

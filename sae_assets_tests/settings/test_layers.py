@@ -160,7 +160,22 @@ def test_other_hook_points_than_the_checkpoint_has_are_refused_and_both_sources_
 
 
 def test_a_checkpoint_without_hook_point_needs_one_in_the_settings(places):
-    assert "activation_factory.hook_points is not set" in places.mistake(known=CheckpointFacts())
+    assert places.mistake(known=CheckpointFacts(config_file="cfg.json")) == (
+        f"{places.project / 'analysis.toml'}: sae.hook_point is not set, and {places.checkpoint / 'cfg.json'} does not "
+        "say which hook point the checkpoint reads; set it to a name like 'blocks.6.hook_resid_post'."
+    )
+    (places.series / "analysis.toml").write_text('[sae]\nhook_point = "blocks.5.hook_mlp_out"\n')
+    found = places.settings(known=CheckpointFacts())
+    assert found.activation_factory.hook_points == ["blocks.5.hook_mlp_out"]
+    assert found.for_analysis(places.checkpoint, "my-series", "my-sae").sae.hook_point == "blocks.5.hook_mlp_out"
+
+
+def test_another_hook_point_than_the_checkpoint_s_is_refused_and_both_sources_named(places):
+    (places.series / "analysis.toml").write_text('[sae]\nhook_point = "blocks.5.hook_mlp_out"\n')
+    assert places.mistake() == (
+        f"{places.series / 'analysis.toml'}, line 2: sae.hook_point is 'blocks.5.hook_mlp_out', but "
+        f"{places.checkpoint / 'config.json'} says 'blocks.6.hook_resid_post'; leave hook_point out."
+    )
 
 
 @pytest.mark.parametrize("name", ["EleutherAI/pythia-160m", "Pythia-160M", "pythia-160m-deduped"])
