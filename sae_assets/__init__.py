@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from sae_assets.analysis.summaries import FeatureSummaries as FeatureSummaries
     from sae_assets.dictionary.sparse_autoencoder import AbstractSparseAutoEncoder as AbstractSparseAutoEncoder
     from sae_assets.language_model.model import TransformerLensLanguageModel as TransformerLensLanguageModel
+    from sae_assets.reading.analysed_feature import AnalysedFeature as AnalysedFeature
+    from sae_assets.reading.analysed_sae import AnalysedSAE as AnalysedSAE
+    from sae_assets.reading.opening import open as open
     from sae_assets.runners.analyze import analyze_sae as analyze_sae
     from sae_assets.runners.analyze import analyze_saes as analyze_saes
     from sae_assets.runners.interpret import auto_interp as auto_interp
@@ -55,6 +58,8 @@ _SETTINGS = (
 _PLACES = dict.fromkeys(_SETTINGS, "sae_assets.settings") | {
     "AbstractSparseAutoEncoder": "sae_assets.dictionary.sparse_autoencoder",
     "ActivationFactory": "sae_assets.activations.factory",
+    "AnalysedFeature": "sae_assets.reading.analysed_feature",
+    "AnalysedSAE": "sae_assets.reading.analysed_sae",
     "FeatureAnalyzer": "sae_assets.analysis.analyzer",
     "FeatureSummaries": "sae_assets.analysis.summaries",
     "TransformerLensLanguageModel": "sae_assets.language_model.model",
@@ -62,6 +67,7 @@ _PLACES = dict.fromkeys(_SETTINGS, "sae_assets.settings") | {
     "analyze_saes": "sae_assets.runners.analyze",
     "auto_interp": "sae_assets.runners.interpret",
     "direct_logit_attribute": "sae_assets.runners.logits",
+    "open": "sae_assets.reading.opening",
 }
 __all__ = sorted(_PLACES)  # pyright: ignore[reportUnsupportedDunderAll]
 

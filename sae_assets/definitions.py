@@ -8,6 +8,7 @@ from sae_assets.assets.activations import activation_chunks
 from sae_assets.assets.contexts import tokenized_contexts
 from sae_assets.assets.documents import feature_documents
 from sae_assets.assets.explanations import feature_explanations
+from sae_assets.assets.exports import exports
 from sae_assets.assets.logits import direct_logit_attributions
 from sae_assets.assets.registry import checkpoint_registry
 from sae_assets.assets.summaries import feature_summaries
@@ -28,6 +29,7 @@ defs = dg.Definitions(
         direct_logit_attributions,
         feature_documents,
         feature_explanations,
+        *exports,
     ],
     jobs=[register_checkpoints, analyze_checkpoint],
     schedules=[reanalysis_schedule],

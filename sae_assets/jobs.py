@@ -6,6 +6,7 @@ import dagster as dg
 
 from sae_assets.analysis.logits_file import logits_about
 from sae_assets.analysis.summary_file import summaries_about
+from sae_assets.assets.exports import EXPORTS
 from sae_assets.partitions import SAE_CHECKPOINTS
 from sae_assets.resources import Checkpoints
 from sae_assets.run_config import RunSettings
@@ -18,7 +19,9 @@ register_checkpoints = dg.define_asset_job(
 )
 analyze_checkpoint = dg.define_asset_job(
     "analyze_checkpoint",
-    selection=dg.AssetSelection.all() - dg.AssetSelection.assets("checkpoint_registry"),
+    selection=dg.AssetSelection.all()
+    - dg.AssetSelection.assets("checkpoint_registry")
+    - dg.AssetSelection.groups(EXPORTS),
     partitions_def=SAE_CHECKPOINTS,
     description="From tokenized contexts to explained features; what is up to date is reused.",
 )

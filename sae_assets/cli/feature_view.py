@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.columns import Columns
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -30,21 +30,32 @@ def print_feature(
     failure: ExplanationFailureDocument | None = None,
     console: Console | None = None,
 ) -> None:
-    """Prints the feature's explanation, or why it has none, then statistics, output tokens and samples."""
-    console = console or Console(highlight=False)
-    parts: list[Text | Table] = [_head(found, feature), _statistics(feature)]
+    """Prints the page of a feature."""
+    (console or Console(highlight=False)).print(feature_page(found, feature, n_samples, failure))
+
+
+def feature_page(
+    found: FoundAnalysis, feature: StoredFeature, n_samples: int, failure: ExplanationFailureDocument | None = None
+) -> Group:
+    """The feature's explanation, or why it has none, then statistics, output tokens and samples."""
+    parts: list[RenderableType] = [_head(found, feature), statistics_line(feature)]
     if failure is not None:
         parts.insert(1, failure_line(failure))
     if feature.logits is not None:
         parts.append(_output_tokens({"promotes": feature.logits.top, "suppresses": feature.logits.bottom}))
-    console.print(Rule(Text(f"{found.sae.id}  feature {feature.index}", style="bold"), align="left"))
-    console.print(Padding(Group(*parts), (0, 0, 0, 1)))
-    console.print()
-    console.print(Padding(legend(), (0, 0, 0, 1)))
-    for name, samples in feature.samples.items():
-        if samples and n_samples:
-            console.print(Padding(_samples(name, samples[:n_samples], feature.statistics.max_act), (1, 0, 0, 1)))
-    console.print()
+    samples = [
+        Padding(_samples(name, samples[:n_samples], feature.statistics.max_act), (1, 0, 0, 1))
+        for name, samples in feature.samples.items()
+        if samples and n_samples
+    ]
+    return Group(
+        Rule(Text(f"{found.sae.id}  feature {feature.index}", style="bold"), align="left"),
+        Padding(Group(*parts), (0, 0, 0, 1)),
+        "",
+        Padding(legend(), (0, 0, 0, 1)),
+        *samples,
+        "",
+    )
 
 
 def feature_json(found: FoundAnalysis, feature: StoredFeature, n_samples: int) -> dict[str, Any]:
@@ -79,7 +90,8 @@ def _head(found: FoundAnalysis, feature: StoredFeature) -> Text:
     return Text.assemble((visible(feature.explanation.text), "bold"), (f"  {scores}", "dim"))
 
 
-def _statistics(feature: StoredFeature) -> Text:
+def statistics_line(feature: StoredFeature) -> Text:
+    """How often and how strongly it activates, in words."""
     statistics = feature.statistics
     if statistics.act_times == 0:
         return Text(f"dead: active on none of {statistics.n_analyzed_tokens:,} tokens", style="dim")

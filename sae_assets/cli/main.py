@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from sae_assets.cli import checkpoints, compare, config, demo, dev, mongo, run, serve
+from sae_assets.cli import checkpoints, compare, config, demo, dev, export, mongo, run, serve
 from sae_assets.settings.errors import UserError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 run.register(app)
 checkpoints.register(app)
 compare.register(app)
+app.add_typer(export.app)
 app.add_typer(config.app)
 app.add_typer(mongo.app)
 demo.register(app)

@@ -21,14 +21,13 @@ STATIC = Path(__file__).parents[1] / "static"
 def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
     """A page out of a template and its values; everything that is data is escaped."""
     context = request.app.state.context
-    page = (
-        _environment().get_template(template).render(path=request.url.path, dagster_url=context.dagster_url, **values)
-    )
+    page = environment().get_template(template).render(path=request.url.path, dagster_url=context.dagster_url, **values)
     return HTMLResponse(page, status_code)
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates with the filters and functions that they use; everything that is data is escaped."""
     environment = Environment(
         loader=PackageLoader("sae_assets.web", "templates"),
         autoescape=True,

@@ -1,0 +1,1 @@
+"""Results as files that other programs and people read: Parquet, a page, and what Neuronpedia imports."""
