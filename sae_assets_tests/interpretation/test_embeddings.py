@@ -18,7 +18,7 @@ from sae_assets.settings import UserError
 from sae_assets.settings.embedding import EmbeddingConfig
 from sae_assets_tests.interpretation.embedding_server import EmbeddingServer, meaning
 from sae_assets_tests.interpretation.llm_server import Fault, body, cut_connection, hang, status
-from sae_assets_tests.interpretation.test_client import KEY, free_port
+from sae_assets_tests.interpretation.right_answer import KEY, free_port
 
 Make = Callable[..., Embedder]
 

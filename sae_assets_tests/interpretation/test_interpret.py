@@ -32,7 +32,7 @@ from sae_assets_tests.interpretation.llm_server import (
     status,
 )
 from sae_assets_tests.interpretation.questions import metered
-from sae_assets_tests.interpretation.test_client import free_port
+from sae_assets_tests.interpretation.right_answer import free_port
 
 
 def features(n: int, start: int = 0) -> Iterator[FeatureExamples]:

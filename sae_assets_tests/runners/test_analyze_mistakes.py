@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from sae_assets import LanguageModelConfig, MongoDBConfig, UserError
 from sae_assets.store.lookup import checkpoints
-from sae_assets_tests.interpretation.test_client import free_port
+from sae_assets_tests.interpretation.right_answer import free_port
 from sae_assets_tests.project import TinyProject, write_sae
 from sae_assets_tests.runners.published import analyze, document_counts, files_of
 

@@ -23,8 +23,8 @@ from sae_assets_tests.interpretation.conftest import Config
 from sae_assets_tests.interpretation.embedding_server import EmbeddingServer
 from sae_assets_tests.interpretation.features import word_feature
 from sae_assets_tests.interpretation.llm_server import LLMServer, status
+from sae_assets_tests.interpretation.right_answer import free_port
 from sae_assets_tests.interpretation.scorers.conftest import task_of
-from sae_assets_tests.interpretation.test_client import free_port
 
 Compared = Callable[..., Score]
 """The embedding score of a feature, by an endpoint."""
