@@ -133,6 +133,7 @@ def test_a_feature_that_could_not_be_explained_says_why(site: Site, shown_projec
         save_failures(store, [failure])
     feature = f"/saes/{SERIES}/{LATER}/default/features/22"
     assert f"Not explained yet. The last run could not: {HOSTILE}" in site.page(feature).one("main").text
+    assert "What was answered" in site.page(feature).one("main").text
     history = site.page(f"{feature}/explanations").one("main").text
     assert f"The last run could not explain it: {HOSTILE}" in history and f"said {HOSTILE}" in history
     assert site.client.get(f"/api/v1{feature}/explanations").json()["failed_answer"] == f"said {HOSTILE}"
