@@ -60,7 +60,7 @@ def test_answers_from_the_cache_are_said_to_be_saved(analysed):
 
 def test_a_budget_that_ends_is_told_with_what_remains_and_what_to_do(analysed, capfd):
     with LLMServer() as llm:
-        result = explain(analysed, llm, list(range(20)), max_tokens=1500, max_workers=1)
+        result = explain(analysed, llm, list(range(20)), max_tokens=6000, max_workers=1)
     assert result.success
     told = metadata(result, "feature_explanations")
     assert 0 < told["explained now"] < 20

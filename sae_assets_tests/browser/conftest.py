@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from filelock import FileLock
@@ -14,10 +13,8 @@ from sae_assets_tests.browser.chromium import headless, watched_page
 from sae_assets_tests.browser.demo_site import make_demo
 from sae_assets_tests.browser.hostile_site import hostile_project, write_hostile
 from sae_assets_tests.browser.site import Site, served
+from sae_assets_tests.demo_model import MADE, link_demo_model, shared_folder
 from sae_assets_tests.project import TinyProject
-
-MADE = "made"
-"""File that says that the folder beside it is complete."""
 
 
 @pytest.fixture(scope="package")
@@ -30,11 +27,12 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def demo_site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The web UI on a copy of the demo, which the processes that run tests make once together."""
-    shared = _shared(tmp_path_factory) / "browser-demo"
+    shared = shared_folder(tmp_path_factory) / "browser-demo"
     with FileLock(f"{shared}.lock"):
         if not (shared / MADE).exists():
             shutil.rmtree(shared, ignore_errors=True)
             shared.mkdir()
+            link_demo_model(shared, shared.parent)
             make_demo(shared)
             (shared / MADE).touch()
     root = tmp_path_factory.mktemp("demo-site") / "project"
@@ -58,9 +56,3 @@ def page(browser: Browser, demo_site: Site) -> Iterator[Page]:
     """A wide window on the demo."""
     with watched_page(browser, demo_site.url) as page:
         yield page
-
-
-def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of this run of the tests: under xdist, that of all workers."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if own.name.startswith("popen-") else own

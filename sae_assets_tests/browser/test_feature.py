@@ -76,6 +76,7 @@ def test_arrow_keys_lead_to_the_neighbours_and_no_further_than_the_last(page: Pa
     page.goto(f"{FEATURES}/4094")
     page.keyboard.press("ArrowRight")
     expect(heading(page)).to_contain_text("4095")
+    page.wait_for_load_state()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowLeft")
     expect(heading(page)).to_contain_text("4094")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from sae_assets_tests.demo_model import MADE, link_demo_model, shared_folder
 from sae_assets_tests.integration.dagster_processes import lay_out, materialize
 from sae_assets_tests.project import TinyProject
 
@@ -28,8 +31,22 @@ def sae_assets(project: TinyProject, *arguments: str) -> str:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
-    """An empty folder in which the demo has run."""
-    root = tmp_path_factory.mktemp("demo")
+    """A folder in which the demo has run, a copy of what the processes that run tests make once together."""
+    shared = shared_folder(tmp_path_factory) / "demo-run"
+    with FileLock(f"{shared}.lock"):
+        if not (shared / MADE).exists():
+            shutil.rmtree(shared, ignore_errors=True)
+            shared.mkdir()
+            link_demo_model(shared, shared.parent)
+            _run_demo(shared)
+            (shared / MADE).touch()
+    root = tmp_path_factory.mktemp("demo") / "project"
+    shutil.copytree(shared, root, symlinks=True, ignore=shutil.ignore_patterns("mongo.run"))
+    with TinyProject(root, model=root, text=root).served() as project:
+        yield project
+
+
+def _run_demo(root: Path) -> None:
     with TinyProject(root, model=root, text=root).served() as project:
         lay_out(project)
         sae_assets(project, "demo")
@@ -38,4 +55,3 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyProject]:
         for arguments in (["--select", "checkpoint_registry"], ["--select", "*", "--partition", KEY]):
             done = materialize(project, *arguments)
             assert done.returncode == 0, done.stderr
-        yield project

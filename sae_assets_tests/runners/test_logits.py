@@ -116,8 +116,8 @@ def test_output_folder_alone_needs_no_store(tmp_path, tiny_project):
         ),
         ({"model_name": "no-model"}, "The language model 'no-model' is neither a local folder nor"),
         (
-            {"sae": {"pretrained_name_or_path": "checkpoints/none"}},
-            "There is no checkpoint 'checkpoints/none'",
+            {"sae": {"pretrained_name_or_path": "no/such/checkpoint"}},
+            "There is no checkpoint 'no/such/checkpoint'",
         ),
     ],
 )
