@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sae_assets.engine.progress import Progress, Step
 from sae_assets.interpretation.records import ExampleWindow
-from sae_assets.interpretation.windows import example_window
+from sae_assets.runners.feature_examples import window_of
 from sae_assets.store.connection import Store
 from sae_assets.store.features import StoredFeature, StoredSample
 from sae_assets.store.lookup import FoundAnalysis
@@ -42,14 +42,4 @@ def active_samples(feature: StoredFeature) -> list[StoredSample]:
 
 def whole_window(sample: StoredSample) -> ExampleWindow:
     """All that is kept of a sample as pieces of text that join to the original; see `ExampleWindow`."""
-    context = sample.context
-    return example_window(
-        context.context_idx,
-        context.text,
-        context.starts,
-        context.stops,
-        sample.positions,
-        sample.values,
-        range(sample.start, sample.stop),
-        max(sample.stop - sample.start, 1),
-    )
+    return window_of(sample, max(sample.stop - sample.start, 1))
